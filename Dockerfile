@@ -1,0 +1,30 @@
+# syntax=docker/dockerfile:1
+# The product in an image: built from the locked dependencies, run by a user without rights.
+
+FROM python:3.13-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
+WORKDIR /src
+COPY .ci/requirements.txt .ci/requirements-build.txt .ci/
+# Dependencies first: this layer stays while only our own code changes.
+RUN python -m venv /opt/limits && /opt/limits/bin/pip install --require-hashes -r .ci/requirements.txt
+RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r .ci/requirements-build.txt
+COPY pyproject.toml README.md CHANGELOG.md ./
+COPY limits limits
+COPY tasks tasks
+COPY sql sql
+RUN /opt/build/bin/python -m hatchling build -t wheel -d /wheel \
+    && /opt/limits/bin/pip install --no-index --no-deps /wheel/*.whl
+
+FROM python:3.13-slim-bookworm
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/limits --shell /usr/sbin/nologin limits
+COPY --from=build /opt/limits /opt/limits
+ENV PATH=/opt/limits/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    LIMITS_HOME=/var/lib/limits
+USER limits
+WORKDIR /var/lib/limits
+VOLUME /var/lib/limits
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["limits"]
+CMD ["--help"]

@@ -1,0 +1,50 @@
+# make demo, make test: the two commands to start with. Both set up first.
+# make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
+MAKEFLAGS += --no-print-directory
+.SILENT:
+.PHONY: help setup demo test lint format cover lock clean
+BIN := .venv/bin
+
+help:
+	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'
+	echo 'make test    set up, then run the tests (TEST_ARGS="-k cases")'
+	echo 'make setup   set up only: .venv with the locked dependencies (PYTHON=/path/to/python3)'
+	echo 'make lint    ruff, mypy, import-linter'
+	echo 'make format  let ruff rewrite what it can'
+	echo 'make cover   the tests, with the lines they reach'
+	echo 'make lock    write the lock files anew (needs uv)'
+	echo 'make clean   remove .venv and what the tools keep'
+
+setup:
+	./.ci/setup
+
+demo: setup
+	$(BIN)/limits demo $(DEMO_ARGS)
+
+test: setup
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+cover: setup
+	$(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The files name versions and hashes and no address, so that any index or mirror serves.
+LOCK := uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --fork-strategy fewest \
+	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+lock:
+	command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
+	$(LOCK) pyproject.toml --output-file .ci/requirements.txt
+	$(LOCK) --group build --output-file .ci/requirements-build.txt
+	$(LOCK) pyproject.toml --group dev --output-file .ci/requirements-dev.txt
+
+clean:
+	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
