@@ -1,0 +1,124 @@
+"""The decision: the lowest ceiling, not below the floor, on the grid, and no change that is too small to make.
+
+One function for one user or all. The explanation is not written apart from it: the reasons
+are the ceilings that stood in the way, in the order in which they bind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from limits.capacity import Capacity, estimate_capacity
+from limits.ceilings import CEILINGS, share_of, within
+from limits.policy import ALL_BPS, Policy
+from limits.portfolio import UNBOUNDED, Int, Portfolio
+from limits.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """What was decided for n users, with all it rests on; amounts int64 minor units.
+
+    limit_before, limit_after   (n,)
+    ceilings                    (n, k): column r is the ceiling of Reason r, UNBOUNDED for none
+    binding                     (n,) Reason of the lowest ceiling
+    reason_bits                 (n,) bit r set: ceiling r kept the limit from being higher
+    lowest_ceiling, floor       (n,)
+    capacity                    the forecast it was decided on
+    """
+
+    limit_before: Int
+    limit_after: Int
+    ceilings: Int
+    binding: Int
+    reason_bits: Int
+    lowest_ceiling: Int
+    floor: Int
+    capacity: Capacity
+
+    def __len__(self) -> int:
+        return len(self.limit_after)
+
+    @property
+    def action(self) -> Int:
+        """1 raised, 0 held, -1 lowered."""
+        return np.asarray(np.sign(self.limit_after - self.limit_before), dtype=np.int64)
+
+    def reasons(self, row: int) -> list[Reason]:
+        """The reasons of one user, in the order in which they bind."""
+        listed = [ceiling.reason for ceiling in CEILINGS if self.reason_bits[row] >> ceiling.reason & 1]
+        return sorted(listed, key=lambda reason: int(self.ceilings[row, reason]))
+
+
+def review(portfolio: Portfolio, policy: Policy) -> Decisions:
+    """Capacity, then decision: all there is between the data and a limit."""
+    capacity = estimate_capacity(portfolio.cash_flow, policy.capacity.horizon_months)
+    return decide(portfolio, capacity, policy)
+
+
+def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decisions:
+    """The new limit of every user.
+
+    1. The lowest ceiling, rounded down to the grid; never below the current limit when no
+       ceiling is (rounding alone cuts nobody).
+    2. Not below the floor. The floor is capped at the current limit, so it causes no raise.
+    3. A change smaller than the hysteresis band is a hold, unless a hard maximum asks for it.
+    """
+    before = portfolio.credit_limit
+    bounds = np.stack([ceiling.rule(portfolio, capacity, policy) for ceiling in CEILINGS], axis=1)
+    lowest = bounds.min(axis=1)
+    grid = policy.rounding.grid.minor
+    floor = floor_of(portfolio, policy)
+    on_grid = lowest - lowest % grid
+    proposed = np.where(lowest >= before, np.maximum(on_grid, before), on_grid)
+    proposed = np.maximum(proposed, floor)
+    hard = bounds[:, [ceiling.hard for ceiling in CEILINGS]].min(axis=1)
+    band = share_of(before, policy.rounding.hysteresis_bps)
+    too_small = (np.abs(proposed - before) < band) & (hard >= before)
+    after = np.where(too_small, before, proposed)
+    return Decisions(
+        limit_before=before,
+        limit_after=after,
+        ceilings=_by_reason(bounds),
+        binding=np.array([ceiling.reason for ceiling in CEILINGS], dtype=np.int64)[bounds.argmin(axis=1)],
+        reason_bits=_reason_bits(bounds, before, after, np.maximum(band, 1), grid),
+        lowest_ceiling=lowest,
+        floor=floor,
+        capacity=capacity,
+    )
+
+
+def floor_of(portfolio: Portfolio, policy: Policy) -> Int:
+    """What one review does not cut below: balance with a buffer, the largest cut, and a recent cut's result.
+
+    Rounded up to the grid, then capped at the current limit: it softens a cut and causes no raise.
+    """
+    limit, cut = portfolio.credit_limit, policy.cut
+    balance = np.maximum(portfolio.balance, 0)
+    buffered = balance + share_of(balance, cut.balance_buffer_bps)
+    smallest = share_of(limit, ALL_BPS - cut.step_bps)
+    floor = np.maximum(buffered, smallest)
+    floor = np.where(within(portfolio, portfolio.last_cut_on, cut.cool_off_days), limit, floor)
+    grid = policy.rounding.grid.minor
+    return np.asarray(np.minimum(-(-floor // grid) * grid, limit), dtype=np.int64)
+
+
+def _reason_bits(bounds: Int, before: Int, after: Int, band: Int, grid: int) -> Int:
+    """Which ceilings kept each limit from being one step higher.
+
+    Raised: those below the next point of the grid. Held: those below the smallest raise
+    that could have been made. Lowered: those below the limit before.
+    """
+    smallest_raise = -(-(before + band) // grid) * grid
+    reach = np.where(after > before, after + grid, np.where(after < before, before, smallest_raise))
+    bits = np.array([1 << ceiling.reason for ceiling in CEILINGS], dtype=np.int64)
+    return np.asarray(((bounds < reach[:, None]) * bits).sum(axis=1), dtype=np.int64)
+
+
+def _by_reason(bounds: Int) -> Int:
+    """Columns in the order of reason numbers, as the log keeps them."""
+    columns = np.full((len(bounds), len(Reason)), UNBOUNDED, dtype=np.int64)
+    columns[:, [ceiling.reason for ceiling in CEILINGS]] = bounds
+    return columns

@@ -1,0 +1,63 @@
+"""Everything that can go wrong on purpose, on one page.
+
+Each message names the culprit and the mend, in one sentence that a person at the command
+line can act on. ``exit_code`` is what the command line leaves with.
+"""
+
+from __future__ import annotations
+
+
+class LimitsError(Exception):
+    """The root: whatever this product refuses to do, and why."""
+
+    exit_code = 1
+
+
+class InputError(LimitsError):
+    """An argument, a file or a value from outside that cannot be used."""
+
+    exit_code = 2
+
+
+class SettingsError(InputError):
+    """An environment variable that cannot be used."""
+
+
+class PolicyError(InputError):
+    """A policy that cannot be used: file, line and mend stand in the message."""
+
+
+class NotFound(InputError):
+    """A user, review or entry that is not there."""
+
+
+class DatabaseError(LimitsError):
+    """The database cannot be reached, started or used."""
+
+    exit_code = 3
+
+
+class MigrationError(DatabaseError):
+    """The schema is not what the code needs, and how to bring it there."""
+
+
+class BrokerError(LimitsError):
+    """The message broker cannot be reached."""
+
+    exit_code = 3
+
+
+class ReviewRefused(LimitsError):
+    """A review that may not be made, or does not run any longer."""
+
+
+class LeaseLost(LimitsError):
+    """Somebody else works on the shard by now; nothing was written."""
+
+
+class UserHeld(LimitsError):
+    """A review has the user on its list and has not come to the user yet."""
+
+
+class KeyReused(InputError):
+    """An idempotency key that was used before, for something else."""

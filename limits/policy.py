@@ -1,0 +1,351 @@
+"""The policy: what the risk team owns, one whole TOML file per effective date, checked before anybody reads it.
+
+Amounts are written with their currency (``"2000 CNY"``), rates and shares in basis points
+(``_bps``, 10,000 is all of it), lengths of time in days or months. Nothing has a default:
+what a policy does not say, it does not decide.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import hashlib
+import itertools
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, Any, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from limits.errors import PolicyError
+from limits.money import EXPONENTS, Money, parse_money
+
+ALL_BPS = 10_000
+
+Bps = Annotated[int, Field(ge=0, le=ALL_BPS)]
+Days = Annotated[int, Field(ge=0, le=3650)]
+Months = Annotated[int, Field(ge=0, le=240)]
+
+
+def _amount(value: object) -> object:
+    return parse_money(value) if isinstance(value, str) else value
+
+
+Amount = Annotated[Money, BeforeValidator(_amount)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CapacityRules(_Section):
+    """How repayment capacity is read from the history."""
+
+    #: Months ahead that the forecast covers.
+    horizon_months: Annotated[int, Field(ge=1, le=24)]
+    #: Observed months below which nobody is raised.
+    minimum_months: Annotated[int, Field(ge=3, le=36)]
+    #: Age of the newest event beyond which nobody is raised.
+    data_max_age_days: Annotated[int, Field(ge=1, le=3650)]
+
+
+class Repayment(_Section):
+    """What full use of a limit costs a month, and how much of capacity that may take."""
+
+    basis: Literal["amortising", "minimum_payment"]
+    apr_bps: Annotated[int, Field(ge=0, le=100_000)]
+    #: For "amortising": months in which the whole limit is paid off in equal instalments.
+    term_months: Annotated[int, Field(ge=1, le=120)]
+    #: For "minimum_payment": share of the balance due each month, beside the month's interest.
+    minimum_payment_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
+    #: Share of the lower forecast quantile (p10) of monthly capacity.
+    share_of_capacity_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
+
+    @property
+    def monthly_rate_of_limit(self) -> float:
+        """Repayment a month at full use, as a share of the limit.
+
+        Amortising: the annuity r / (1 - (1 + r)**-n). Minimum payment: its rate plus the
+        month's interest. r is the annual rate over twelve.
+        """
+        r = self.apr_bps / ALL_BPS / 12
+        if self.basis == "minimum_payment":
+            return self.minimum_payment_bps / ALL_BPS + r
+        return r / (1 - (1 + r) ** -self.term_months) if r else 1 / self.term_months
+
+
+class Maximum(_Section):
+    """Hard maximums: exempt from hysteresis."""
+
+    product: Amount
+    statutory: Amount
+
+
+class Raise(_Section):
+    """What a raise needs, and how large one may be."""
+
+    #: A raise is at most step_bps of the limit, but at least step_least and at most step_most.
+    step_bps: Bps
+    step_least: Amount
+    step_most: Amount
+    months_on_book: Months
+    #: No raise while the average balance is below or above these shares of the limit.
+    utilisation_from_bps: Bps
+    utilisation_to_bps: Annotated[int, Field(ge=0, le=20_000)]
+    #: Payments missed in twelve months that are still let pass.
+    missed_payments: Annotated[int, Field(ge=0, le=12)]
+    cool_off_after_raise_days: Days
+    cool_off_after_cut_days: Days
+    consent: bool
+    identity: bool
+    income: bool
+    income_max_age_days: Annotated[int, Field(ge=1, le=3650)]
+
+
+class Cut(_Section):
+    """How far one review may cut."""
+
+    #: Largest cut of one review.
+    step_bps: Bps
+    #: Days after a cut in which no further one follows.
+    cool_off_days: Days
+    #: Above the balance, the limit keeps this share of it.
+    balance_buffer_bps: Bps
+
+
+class PastDueStep(_Section):
+    """From this many days past due on, at most this share of the limit."""
+
+    days_past_due: Annotated[int, Field(ge=1, le=3650)]
+    limit_bps: Bps
+
+
+class LenderStep(_Section):
+    """From this many active lenders on, at most this share of the limit."""
+
+    active_lenders: Annotated[int, Field(ge=1, le=1000)]
+    limit_bps: Bps
+
+
+class InquiryStep(_Section):
+    """From this many credit inquiries in 90 days on, at most this share of the limit."""
+
+    inquiries: Annotated[int, Field(ge=1, le=1000)]
+    limit_bps: Bps
+
+
+class Exposure(_Section):
+    """Borrowing elsewhere, and lines nobody uses."""
+
+    lenders: Annotated[tuple[LenderStep, ...], Field(strict=False, min_length=1)]
+    inquiries: Annotated[tuple[InquiryStep, ...], Field(strict=False, min_length=1)]
+    dormant_days: Annotated[int, Field(ge=1, le=3650)]
+    dormant_limit_bps: Bps
+
+
+class Integrity(_Section):
+    """Who the user is, and whether what was handed in is true."""
+
+    identity_mismatch_limit_bps: Bps
+    false_documents_limit_bps: Bps
+    restricted_industries: Annotated[frozenset[str], Field(strict=False)]
+    restricted_limit_bps: Bps
+
+
+class Rounding(_Section):
+    """The grid limits lie on, and the change that is too small to make."""
+
+    grid: Amount
+    hysteresis_bps: Annotated[int, Field(ge=0, le=5000)]
+
+
+class Policy(_Section):
+    """One policy file. ``body`` is its text, ``policy_hash`` the sha256 of that text."""
+
+    pack: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+    effective_on: dt.date
+    currency: str
+    capacity: CapacityRules
+    repayment: Repayment
+    maximum: Maximum
+    raises: Annotated[Raise, Field(alias="raise")]
+    cut: Cut
+    past_due: Annotated[tuple[PastDueStep, ...], Field(strict=False, min_length=1)]
+    exposure: Exposure
+    integrity: Integrity
+    rounding: Rounding
+    body: Annotated[str, Field(exclude=True, repr=False)] = ""
+
+    @property
+    def policy_hash(self) -> bytes:
+        """sha256 of the file's text: the name by which the log knows the policy."""
+        return hashlib.sha256(self.body.encode()).digest()
+
+    def with_body(self, body: str) -> Self:
+        """The policy that was read from this text."""
+        return self.model_copy(update={"body": body})
+
+
+def policy_at(history: Sequence[Policy], as_of: dt.date) -> Policy:
+    """The policy in force on a date: the newest that is effective by then. PolicyError where none is."""
+    in_force = [policy for policy in history if policy.effective_on <= as_of]
+    if not in_force:
+        names = ", ".join(f"{p.pack} from {p.effective_on}" for p in history) or "none"
+        raise PolicyError(f"no policy is in force on {as_of}: there is {names}; add a file that is effective by then")
+    return max(in_force, key=lambda policy: policy.effective_on)
+
+
+def parse_policy(text: str, *, file: str) -> Policy:
+    """The policy in a TOML text. PolicyError names every mistake with file, line and mend."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        what = re.sub(r" \(at .*\)$", "", str(error))
+        raise PolicyError(f"{file}:{line[1] if line else 1}: not TOML: {what}; mend the line") from None
+    if "body" in data:
+        raise PolicyError(f"{file}:{_line(text, ('body',))}: unknown key 'body'; remove it")
+    try:
+        policy = Policy.model_validate(data)
+    except ValidationError as error:
+        problems = [_problem(text, details) for details in error.errors()]
+    else:
+        problems = [(_line(text, path), what) for path, what in _contradictions(policy)]
+        if not problems:
+            return policy.with_body(text)
+    raise PolicyError("\n".join(f"{file}:{line}: {what}" for line, what in sorted(problems)))
+
+
+# What is wrong, and where ------------------------------------------------------------------
+
+Path = tuple[str | int, ...]
+
+
+def _problem(text: str, details: ErrorDetails) -> tuple[int, str]:
+    """Line and sentence for one of pydantic's errors."""
+    path: Path = tuple(details["loc"])
+    name = _dotted(path)
+    known = _keys(path[:-1])
+    match details["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(path[-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"remove it; the keys here are {', '.join(known)}"
+            return _line(text, path), f"unknown key {name!r}; {hint}"
+        case "missing":
+            return _line(text, path), f"{name} is missing; add it, for a policy has no defaults"
+        case "value_error":
+            return _line(text, path), f"{name}: {details['msg'].removeprefix('Value error, ')}"
+        case _:
+            what = details["msg"].replace("Input should be", "must be")
+            return _line(text, path), f"{name} {what[0].lower()}{what[1:]}; it is {details['input']!r}"
+
+
+def _contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Values that are each allowed and make no sense together."""
+    if policy.currency not in EXPONENTS:
+        yield ("currency",), f"{policy.currency!r} is not a currency known here; write one of {', '.join(EXPONENTS)}"
+    for section, key, amount in _amounts(policy):
+        if amount.currency != policy.currency:
+            what = f"{section}.{key} is in {amount.currency} and the policy in {policy.currency}; write one currency"
+            yield (section, key), what
+    raises, maximum = policy.raises, policy.maximum
+    if policy.rounding.grid.minor < 1:
+        yield ("rounding", "grid"), "rounding.grid is zero; write the smallest step between two limits"
+    if raises.utilisation_from_bps >= raises.utilisation_to_bps:
+        yield (
+            ("raise", "utilisation_from_bps"),
+            "raise.utilisation_from_bps is not below utilisation_to_bps, so nobody could be raised; widen the window",
+        )
+    if raises.step_least.minor > raises.step_most.minor:
+        yield ("raise", "step_least"), "raise.step_least is above step_most; exchange or correct them"
+    if 0 < raises.step_bps <= policy.rounding.hysteresis_bps:
+        yield (
+            ("raise", "step_bps"),
+            "raise.step_bps is not above rounding.hysteresis_bps, so no raise could be made; enlarge it",
+        )
+    if maximum.product.minor > maximum.statutory.minor:
+        yield ("maximum", "product"), "maximum.product is above maximum.statutory; lower it"
+    if policy.rounding.grid.minor > max(maximum.product.minor, 1):
+        yield ("rounding", "grid"), "rounding.grid is above maximum.product; make it smaller"
+    if policy.past_due[0].days_past_due != 1:
+        yield (
+            ("past_due", 0),
+            "the first step of past_due must begin at 1 day: nobody is raised while past due; add it",
+        )
+    yield from _disordered(policy)
+
+
+def _disordered(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Ladders whose steps do not go up."""
+    ladders: tuple[tuple[Path, str, Iterable[tuple[int, int]]], ...] = (
+        (("past_due",), "days_past_due", ((s.days_past_due, s.limit_bps) for s in policy.past_due)),
+        (("exposure", "lenders"), "active_lenders", ((s.active_lenders, s.limit_bps) for s in policy.exposure.lenders)),
+        (("exposure", "inquiries"), "inquiries", ((s.inquiries, s.limit_bps) for s in policy.exposure.inquiries)),
+    )
+    for path, unit, steps in ladders:
+        listed = list(steps)
+        for place, (step, following) in enumerate(itertools.pairwise(listed), start=1):
+            if following[0] <= step[0] or following[1] > step[1]:
+                what = f"must have more {unit} and no higher limit_bps than the step before it; put the steps in order"
+                yield (*path, place), f"step {place + 1} of {_dotted(path)} {what}"
+
+
+def _amounts(policy: Policy) -> Iterator[tuple[str, str, Money]]:
+    for name, section in (("maximum", policy.maximum), ("raise", policy.raises), ("rounding", policy.rounding)):
+        for key in type(section).model_fields:
+            value = getattr(section, key)
+            if isinstance(value, Money):
+                yield name, key, value
+
+
+def _dotted(path: Path) -> str:
+    """``past_due[2].limit_bps`` (the first step is number 1)."""
+    name = ""
+    for part in path:
+        name += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if name else part)
+    return name
+
+
+def _keys(path: Path) -> list[str]:
+    """The keys that a section may have."""
+    model: Any = Policy
+    for part in path:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        model = fields.get(part)
+        args = [a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = args[0] if args else model
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return [field.alias or name for name, field in model.model_fields.items() if name != "body"]
+
+
+_TABLE = re.compile(r"\s*\[\s*([A-Za-z0-9_. -]+?)\s*\]\s*(?:#.*)?$")
+_TABLES = re.compile(r"\s*\[\[\s*([A-Za-z0-9_. -]+?)\s*\]\]\s*(?:#.*)?$")
+_KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\")\s*=")
+
+
+def _line(text: str, path: Path) -> int:
+    """The line on which a key stands; where it does not stand, the line of the table it belongs to."""
+    lines: dict[Path, int] = {(): 1}
+    table: Path = ()
+    counts: dict[Path, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := _TABLES.match(line):
+            name: Path = tuple(part.strip() for part in match[1].split("."))
+            table = (*name, counts.get(name, 0))
+            counts[name] = counts.get(name, 0) + 1
+            lines.setdefault(name, number)
+            lines.setdefault(table, number)
+        elif match := _TABLE.match(line):
+            table = tuple(part.strip() for part in match[1].split("."))
+            lines.setdefault(table, number)
+        elif match := _KEY.match(line):
+            lines.setdefault((*table, match[1].strip('"')), number)
+    found = path
+    while found not in lines:
+        found = found[:-1]
+    return lines[found]
