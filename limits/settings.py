@@ -1,0 +1,98 @@
+"""What can be set from outside: environment variables that start with LIMITS_, checked once.
+
+docs/operations.md has a row for each.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from limits.errors import SettingsError
+
+
+class Settings(BaseSettings):
+    """The settings; no field is a secret except the passwords inside the two URLs."""
+
+    model_config = SettingsConfigDict(env_prefix="LIMITS_", env_ignore_empty=True, frozen=True, extra="ignore")
+
+    #: Where the truth is. None: a PostgreSQL of our own under ``home``.
+    database_url: str | None = None
+    #: Where Celery's messages go. None: through the same PostgreSQL.
+    broker_url: str | None = None
+    #: Folder of the embedded database and of error reports. None: see ``home_dir``.
+    home: Path | None = None
+    #: Policy pack by name, a TOML file, or a folder of them.
+    policy: str = "standard"
+    #: Who acts, as the log shall say, where no option names another.
+    actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    #: Users in one shard of a review, at most.
+    shard_users: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    #: Users decided and applied in one transaction.
+    chunk_users: Annotated[int, Field(ge=1, le=100_000)] = 100
+    #: How long a shard belongs to a worker that says nothing.
+    lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    #: How often a worker says that it is alive.
+    heartbeat_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    #: How often the scheduler looks for reviews that are owed or unfinished.
+    tick_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
+    #: Worker processes of `limits worker`. None: one per core.
+    concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
+    #: From which level on log lines are written to standard error.
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("must start with postgresql://")
+        return url
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_broker(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("amqp://", "amqps://", "redis://", "rediss://")):
+            raise ValueError("must start with amqp://, amqps://, redis:// or rediss://")
+        return url
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the product's own."""
+        return self.database_url is None
+
+
+@functools.cache
+def get_settings() -> Settings:
+    """The settings of this process; SettingsError names the variable that cannot be used."""
+    return make_settings()
+
+
+def make_settings(**values: Any) -> Settings:
+    """Settings from the environment with some values given; SettingsError names what cannot be used."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LIMITS_{str(first['loc'][0]).upper()}" if first["loc"] else "the settings"
+        # The value may hold a password, so it is not repeated.
+        shown = "" if name.endswith("_URL") else f" (it is {str(first.get('input'))[:80]!r})"
+        raise SettingsError(f"{name} cannot be used: {first['msg'].removeprefix('Value error, ')}{shown}") from None
+
+
+def home_dir(settings: Settings) -> Path:
+    """Folder of our own: LIMITS_HOME, else ``limits`` in the user's data folder (XDG), never created here.
+
+    As root it is /var/lib/limits: the embedded server runs as another user then, who cannot
+    enter /root.
+    """
+    if settings.home is not None:
+        return settings.home.expanduser().absolute()
+    if os.geteuid() == 0:
+        return Path("/var/lib/limits")
+    data = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(data) if os.path.isabs(data) else Path.home() / ".local" / "share") / "limits"

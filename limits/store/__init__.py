@@ -1,0 +1,1 @@
+"""The only place that talks SQL: connections, loading, recording, the log, reviews, imports."""

@@ -1,0 +1,293 @@
+"""Loading: what was known of some users on a date, as the columns of a portfolio.
+
+Everything is read as of the date: profiles, statements, repayments, credit checks and
+events on or before it, and months that had ended by it. Only the credit line is read as it
+is now. Call it inside one snapshot (REPEATABLE READ) where imports may run at the same time.
+
+A user who cannot be decided is named with the reason, and never stops the others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import psycopg
+from psycopg.rows import scalar_row
+from psycopg.types.datetime import DateBinaryLoader
+
+from limits.money import LARGEST_MINOR
+from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, CashFlow, Dates, Identity, Income, Int, Portfolio, Status
+from limits.store.queries import query
+
+#: Whole months of cash flow that are read, at most.
+MONTHS = 36
+
+#: Columns by name, one entry per user: int64, bool, datetime64[D] or text.
+Columns = dict[str, Any]
+
+_CODES: dict[str, type[enum.IntEnum]] = {"status": Status, "identity": Identity, "income": Income}
+_AMOUNTS = ("credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment")
+_DATES = (
+    "opened_on", "last_raise_on", "last_cut_on", "last_used_on", "last_event_on", "identity_checked_on",
+    "income_verified_on", "checked_on",
+)  # fmt: skip
+_FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
+_EPOCH_DAYS = 10_957  # PostgreSQL counts days from 2000-01-01, NumPy from 1970-01-01
+
+#: Columns of CashFlow in the order of the query load_cash_flow.
+_MONTHLY = (
+    "inflow", "essential_spend", "discretionary_spend", "fees", "penalties", "obligations", "amount_due", "repaid",
+)  # fmt: skip
+_FROM_EVENTS = 6  # so many of them are sums of events
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A user who is not in the portfolio. ``reason`` is a stable code, ``detail`` a sentence.
+
+    skipped: nothing is to be decided. quarantined: something is wrong with the data.
+    """
+
+    user_id: int
+    outcome: Literal["quarantined", "skipped"]
+    reason: str
+    detail: str
+
+
+def load_portfolio(
+    conn: psycopg.Connection[Any], as_of: dt.date, currency: str, *, user_ids: Sequence[int] | None = None
+) -> tuple[Portfolio, list[Excluded]]:
+    """The portfolio of the users asked for (None: of all), sorted by user_id, and who is not in it.
+
+    Every user asked for is in exactly one of the two. The cash flow holds the last whole
+    months up to ``as_of``, from the first month that any of the users was observed in.
+    """
+    if user_ids is None:
+        with conn.cursor(row_factory=scalar_row) as cursor:
+            user_ids = cursor.execute(query("load_user_ids")).fetchall()
+    wanted = sorted(set(user_ids))
+    possible = [user_id for user_id in wanted if 0 < user_id < 2**63]
+    excluded = [_unknown(user_id) for user_id in sorted(set(wanted).difference(possible))]
+
+    users = _read_users(conn, as_of, possible)
+    found = {e.user_id: e for e in _not_decidable(users, as_of, currency)}
+    users = _take(users, _others(users["user_id"], found))
+    months, cells, watched = _read_months(conn, as_of, users["user_id"])
+    found |= {e.user_id: e for e in _too_large_months(users["user_id"], months, cells)}
+    kept = _others(users["user_id"], found)
+    users, cells, watched = _take(users, kept), cells[kept], watched[kept]
+
+    observed = _observed(users, months, cells, watched)
+    users |= {name: _codes(kind, users[name]) for name, kind in _CODES.items()}
+    portfolio = Portfolio(
+        as_of=as_of,
+        currency=currency,
+        **{name: users[name] for name in _PLAIN},
+        **_read_payments(conn, as_of, users["user_id"]),
+        requested_limit=np.full(len(users["user_id"]), UNBOUNDED, dtype=np.int64),
+        cash_flow=_cash_flow(months, cells, observed),
+    )
+    return portfolio, sorted([*excluded, *found.values()], key=lambda e: e.user_id)
+
+
+# Users --------------------------------------------------------------------------------------
+
+
+def _read_users(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: list[int]) -> Columns:
+    ends_at = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time.min, dt.UTC)
+    return _read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
+
+
+Outcome = Literal["quarantined", "skipped"]
+Detail = Callable[[int], str]
+Check = tuple[Bool, Outcome, str, Detail]
+
+
+def _not_decidable(users: Columns, as_of: dt.date, currency: str) -> Iterator[Excluded]:
+    """Users nothing can be decided for, each with the first reason that applies."""
+    found = np.zeros(len(users["user_id"]), dtype=np.bool_)
+    for applies, outcome, reason, detail in _checks(users, as_of, currency):
+        for row in np.flatnonzero(applies & ~found).tolist():
+            yield Excluded(int(users["user_id"][row]), outcome, reason, detail(row))
+        found |= applies
+
+
+def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
+    """What keeps a user out of the portfolio, most basic first: where it applies, and why."""
+    day = np.datetime64(as_of)
+    opened = np.fmax(users["opened_on"], users["line_opened_on"])
+    has_line = users["line_currency"] != ""
+
+    yield ~users["known"], "skipped", "unknown_user", lambda r: _unknown(users["user_id"][r]).detail
+    yield opened > day, "skipped", "not_open_yet", lambda r: f"opened on {opened[r]}, after {as_of}"
+    yield (
+        np.isnat(users["effective_on"]), "skipped", "not_open_yet",
+        lambda r: f"no profile of the user is effective on or before {as_of}",
+    )  # fmt: skip
+    yield (
+        users["currency"] != currency, "skipped", "other_currency",
+        lambda r: f"the user's currency is {users['currency'][r]}, the policy's is {currency}",
+    )  # fmt: skip
+    yield (
+        users["status"] == "closed", "skipped", "closed",
+        lambda r: f"the profile of {users['effective_on'][r]} says that the account is closed",
+    )  # fmt: skip
+    yield ~has_line, "quarantined", "no_credit_line", lambda r: "the user has no credit line"
+    yield (
+        users["line_currency"] != users["currency"], "quarantined", "line_currency",
+        lambda r: f"the credit line is in {users['line_currency'][r]}, the user's currency is {users['currency'][r]}",
+    )  # fmt: skip
+    for name, kind in _CODES.items():
+        unknown = _codes(kind, users[name]) == UNKNOWN
+        yield unknown, "quarantined", "unknown_code", _unknown_code(name, users[name])
+    for name in _AMOUNTS:
+        large = (users[name] > LARGEST_MINOR) | (users[name] < -LARGEST_MINOR)
+        yield large, "quarantined", "amount_too_large", _large_amount(name, users[name])
+    for name in _DATES:
+        impossible = (users[name] < _FIRST_DAY) | (users[name] > _LAST_DAY)
+        yield impossible, "quarantined", "date_impossible", _impossible_date(name)
+
+
+def _unknown_code(name: str, values: Any) -> Detail:
+    return lambda row: f"{name} is {str(values[row])!r}, which this version does not know"
+
+
+def _large_amount(name: str, values: Int) -> Detail:
+    return lambda row: _too_large(name, int(values[row]))
+
+
+def _impossible_date(name: str) -> Detail:
+    return lambda row: f"{name} is not between {_FIRST_DAY} and {_LAST_DAY}"
+
+
+def _unknown(user_id: int) -> Excluded:
+    return Excluded(int(user_id), "skipped", "unknown_user", f"there is no user {user_id}")
+
+
+def _too_large(name: str, value: int) -> str:
+    return f"{name} is {value} minor units; the largest amount that can be used is {LARGEST_MINOR}"
+
+
+def _codes(kind: type[enum.IntEnum], values: Any) -> Int:
+    """The numbers of the codes; UNKNOWN for one that ``kind`` does not have."""
+    result = np.full(len(values), UNKNOWN, dtype=np.int64)
+    for member in kind:
+        result[values == member.name.lower()] = member
+    return result
+
+
+# Payments -----------------------------------------------------------------------------------
+
+
+def _read_payments(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int) -> Columns:
+    """Punctuality, zero for users who were never late."""
+    late = _read(conn, "load_payments", user_ids=user_ids.tolist(), as_of=as_of)
+    rows = np.searchsorted(user_ids, late.pop("user_id"))
+    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in late}
+    for name, values in late.items():
+        result[name][rows] = values
+    return result
+
+
+# Months -------------------------------------------------------------------------------------
+
+
+def _read_months(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int) -> tuple[Dates, Int, Bool]:
+    """The last MONTHS whole months (m,), their amounts (n, m, 8), and which a window holds (n, m)."""
+    ended = np.datetime64(as_of + dt.timedelta(days=1), "M")
+    months = np.arange(ended - MONTHS, ended)
+    first, last = months[[0, -1]].astype("datetime64[D]").tolist()
+    read = _read(conn, "load_cash_flow", user_ids=user_ids.tolist(), as_of=as_of, first_month=first, last_month=last)
+    row = np.searchsorted(user_ids, read.pop("user_id"))
+    month = (read.pop("month").astype("datetime64[M]") - months[0]).astype(np.int64)
+    watched = np.zeros((len(user_ids), MONTHS), dtype=np.bool_)
+    watched[row, month] = read.pop("watched")
+    cells = np.zeros((len(user_ids), MONTHS, len(_MONTHLY)), dtype=np.int64)
+    cells[row, month] = np.column_stack(list(read.values()))
+    return months, cells, watched
+
+
+def _too_large_months(user_ids: Int, months: Dates, cells: Int) -> Iterator[Excluded]:
+    for row, month, column in np.argwhere(cells > LARGEST_MINOR)[::-1]:
+        detail = _too_large(f"{_MONTHLY[column]} of {months[month]}", cells[row, month, column])
+        yield Excluded(int(user_ids[row]), "quarantined", "amount_too_large", detail)
+
+
+def _observed(users: Columns, months: Dates, cells: Int, watched: Bool) -> Bool:
+    """Which months (n, m) are known as a whole.
+
+    With a window in the profile: those it holds. Without one nobody vouches for a month in
+    which nothing was seen, nor for the first and the last one, which the source may have
+    begun or stopped in: what is left are months with events between that of the first
+    event and that of the last. A user without any event has the lender's own books: the
+    months after the opening in which something was due or repaid.
+    """
+    first = users["first_event_on"].astype("datetime64[M]")[:, None]
+    last = users["last_event_on"].astype("datetime64[M]")[:, None]
+    opened = users["opened_on"].astype("datetime64[M]")[:, None]
+    has_events = (cells[:, :, :_FROM_EVENTS] != 0).any(axis=2) & (months > first) & (months < last)
+    has_payments = (cells[:, :, _FROM_EVENTS:] != 0).any(axis=2) & (months > opened)
+    seen = np.where(np.isnat(last), has_payments, has_events)
+    return np.where(users["watched"][:, None], watched, seen)
+
+
+def _cash_flow(months: Dates, cells: Int, observed: Bool) -> CashFlow:
+    """From the first month that any user was observed in; zero where not observed."""
+    anybody = observed.any(axis=0)
+    start = int(anybody.argmax()) if anybody.any() else len(months)
+    shown = np.where(observed[:, :, None], cells, 0)[:, start:]
+    amounts = {name: np.ascontiguousarray(shown[:, :, k]) for k, name in enumerate(_MONTHLY)}
+    return CashFlow(months=months[start:], observed=np.ascontiguousarray(observed[:, start:]), **amounts)
+
+
+# Decoding -----------------------------------------------------------------------------------
+
+_DERIVED = {"days_past_due", "missed_payments", "worst_days_past_due", "requested_limit", "cash_flow"}
+_PLAIN = [
+    f.name for f in dataclasses.fields(Portfolio) if f.name not in _DERIVED and f.name not in ("as_of", "currency")
+]
+
+
+class _DayLoader(DateBinaryLoader):
+    """Dates as days since 1970: also those that Python's date cannot hold, such as infinity."""
+
+    def load(self, data: Any) -> Any:
+        return int.from_bytes(bytes(data), "big", signed=True) + _EPOCH_DAYS
+
+
+def _read(conn: psycopg.Connection[Any], name: str, **parameters: Any) -> Columns:
+    """The result of a named query by column. NULL becomes UNKNOWN, False, NaT or an empty text."""
+    with conn.cursor(binary=True) as cursor:
+        cursor.adapters.register_loader("date", _DayLoader)
+        rows = cursor.execute(query(name), parameters).fetchall()
+        columns = cursor.description or []
+    values: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return {c.name: _column(c.type_code, v) for c, v in zip(columns, values, strict=True)}
+
+
+def _column(type_code: int, values: tuple[Any, ...]) -> Any:
+    kind = psycopg.adapters.types[type_code].name
+    if kind == "bool":
+        return np.array([value is True for value in values], dtype=np.bool_)
+    if kind in ("text", "bpchar"):
+        return np.array([value or "" for value in values], dtype=np.str_)
+    if kind == "date":
+        never = np.iinfo(np.int64).min
+        return np.array([never if v is None else v for v in values], dtype=np.int64).view("datetime64[D]")
+    if kind in ("int4", "int8"):
+        return np.array([UNKNOWN if value is None else value for value in values], dtype=np.int64)
+    raise TypeError(f"a column of type {kind} cannot be loaded")
+
+
+def _take(columns: Columns, rows: Bool) -> Columns:
+    return {name: values[rows] for name, values in columns.items()}
+
+
+def _others(user_ids: Int, excluded: dict[int, Excluded]) -> Bool:
+    return ~np.isin(user_ids, list(excluded))

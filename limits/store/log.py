@@ -1,0 +1,187 @@
+"""Reading the adjustment log, as an auditor reads it: filters, one entry, everything in a stream.
+
+Nothing here writes. The connection should be of the role ``auditor``, which may only read.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.rows import class_row
+
+from limits.capacity import Method
+from limits.ceilings import CEILINGS
+from limits.errors import NotFound
+from limits.reasons import TEXT, Reason
+from limits.store.queries import query
+
+#: What a decision did, by the number stored with it.
+ACTIONS = {1: "raised", 0: "held", -1: "lowered"}
+
+#: Rows the server hands over at a time during an export.
+FETCH_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class LogFilter:
+    """Which entries are wanted; None means any."""
+
+    user_id: int | None = None
+    review_id: int | None = None
+    as_of_from: dt.date | None = None
+    as_of_to: dt.date | None = None
+    action: int | None = None
+    reason: Reason | None = None
+    actor: str | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The filter as parameters of the queries log_page and log_export."""
+        return {
+            "user_id": self.user_id,
+            "review_id": self.review_id,
+            "as_of_from": self.as_of_from,
+            "as_of_to": self.as_of_to,
+            "action": self.action,
+            "reason_bit": None if self.reason is None else 1 << self.reason,
+            "actor": self.actor,
+        }
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One decision as it was logged: the columns of the view limits.log_entries."""
+
+    entry_id: int
+    review_id: int
+    shard: int
+    user_id: int
+    as_of: dt.date
+    decided_at: dt.datetime
+    currency: str
+    exponent: int
+    limit_before_minor: int
+    limit_after_minor: int
+    version_before: int
+    version_after: int
+    action: int
+    binding: int
+    reason_bits: int
+    ceilings_minor: list[int | None]
+    lowest_ceiling_minor: int
+    floor_minor: int
+    capacity_p10_minor: int
+    capacity_p50_minor: int
+    capacity_p90_minor: int
+    capacity_method: int
+    months_observed: int
+    policy_hash: bytes
+    input_digest: bytes
+    code_version: str
+    actor: str
+    role: str
+    session_role: str
+    review_kind: str
+    schedule: str | None
+    review_reason: str
+    pack: str
+    policy_effective_on: dt.date
+
+    @property
+    def ceilings(self) -> list[tuple[Reason, int]]:
+        """Every ceiling that set a bound, lowest first; of equal ones the first in the list of rules."""
+        bounds = [(Reason(k), value) for k, value in enumerate(self.ceilings_minor) if value is not None]
+        return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
+
+    @property
+    def reasons(self) -> list[Reason]:
+        """The reasons in the order in which they bind."""
+        return [reason for reason, _ in self.ceilings if self.reason_bits >> reason & 1]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry for a machine: plain values, amounts in minor units, codes by name."""
+        return {
+            "entry_id": self.entry_id,
+            "review_id": self.review_id,
+            "user_id": self.user_id,
+            "as_of": self.as_of.isoformat(),
+            "decided_at": self.decided_at.isoformat(),
+            "action": ACTIONS[self.action],
+            "currency": self.currency,
+            "exponent": self.exponent,
+            "limit_before_minor": self.limit_before_minor,
+            "limit_after_minor": self.limit_after_minor,
+            "binding": reason_code(Reason(self.binding)),
+            "reasons": [reason_code(reason) for reason in self.reasons],
+            "ceilings_minor": {reason_code(reason): value for reason, value in self.ceilings},
+            "lowest_ceiling_minor": self.lowest_ceiling_minor,
+            "floor_minor": self.floor_minor,
+            "capacity_p10_minor": self.capacity_p10_minor,
+            "capacity_p50_minor": self.capacity_p50_minor,
+            "capacity_p90_minor": self.capacity_p90_minor,
+            "capacity_method": Method(self.capacity_method).name.lower(),
+            "months_observed": self.months_observed,
+            "version_before": self.version_before,
+            "version_after": self.version_after,
+            "policy_pack": self.pack,
+            "policy_effective_on": self.policy_effective_on.isoformat(),
+            "policy_hash": self.policy_hash.hex(),
+            "input_digest": self.input_digest.hex(),
+            "code_version": self.code_version,
+            "actor": self.actor,
+            "session_role": self.session_role,
+            "role": self.role,
+            "review_kind": self.review_kind,
+            "schedule": self.schedule,
+            "review_reason": self.review_reason,
+        }
+
+
+_PLACE = {ceiling.reason: place for place, ceiling in enumerate(CEILINGS)}
+
+
+def reason_code(reason: Reason) -> str:
+    """The name of a reason as it is written in files and typed on the command line."""
+    return reason.name.lower()
+
+
+def reason_text(reason: Reason, language: str = "en") -> str:
+    """The reason in words."""
+    text: str = TEXT[reason][language]
+    return text
+
+
+def page(conn: psycopg.Connection[Any], wanted: LogFilter, *, limit: int, after: int | None = None) -> list[LogEntry]:
+    """Up to ``limit`` entries, newest first; ``after`` is the last entry of the page before."""
+    with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
+        cursor.execute(query("log_page"), {**wanted.parameters(), "limit": limit, "after": after})
+        return cursor.fetchall()
+
+
+def entry(conn: psycopg.Connection[Any], entry_id: int) -> LogEntry:
+    """The entry of that number; NotFound names it."""
+    with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
+        found = cursor.execute(query("log_entry"), {"entry_id": entry_id}).fetchone()
+    if found is None:
+        raise NotFound(f"there is no log entry {entry_id}; `limits log list` shows those there are")
+    return found
+
+
+def newest(conn: psycopg.Connection[Any], user_id: int, as_of: dt.date | None = None) -> LogEntry | None:
+    """The newest entry of a user, as of ``as_of`` or before it."""
+    with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
+        return cursor.execute(query("log_newest"), {"user_id": user_id, "as_of": as_of}).fetchone()
+
+
+def stream(conn: psycopg.Connection[Any], wanted: LogFilter) -> Iterator[LogEntry]:
+    """Every matching entry by a cursor on the server: the memory needed does not grow with the log."""
+    with (
+        conn.transaction(),
+        conn.cursor(name="log_export", row_factory=class_row(LogEntry)) as cursor,
+    ):
+        cursor.itersize = FETCH_ROWS
+        cursor.execute(query("log_export"), wanted.parameters())
+        yield from cursor

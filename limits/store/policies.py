@@ -1,0 +1,98 @@
+"""Policies: packs as files, and every policy that ever decided, byte for byte, in the database."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.rows import scalar_row
+
+from limits.errors import NotFound, PolicyError
+from limits.policy import Policy, parse_policy
+from limits.store.queries import query
+
+#: A policy is a page that people read; anything much larger is some other file.
+LARGEST_FILE = 256 * 1024
+
+
+def pack_names() -> list[str]:
+    """The packs that come with the product."""
+    return sorted(path.name for path in _shipped().iterdir() if path.is_dir())
+
+
+def read_pack(name: str) -> list[Policy]:
+    """The policies of a pack, oldest first: a shipped pack by name, a TOML file, or a folder of them.
+
+    PolicyError names what cannot be read, and every mistake with file and line.
+    """
+    if re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir():
+        files: list[Traversable] = list((_shipped() / name).iterdir())
+    else:
+        path = Path(name).expanduser()
+        if not path.exists():
+            raise PolicyError(
+                f"there is no policy {name!r}: name a pack ({', '.join(pack_names())}), a TOML file or a folder of them"
+            )
+        files = list(path.iterdir()) if path.is_dir() else [path]
+    wanted = sorted((file for file in files if file.name.endswith(".toml")), key=lambda file: file.name)
+    if not wanted:
+        raise PolicyError(f"{name} holds no policy; a policy is a file that ends in .toml")
+    history = [read_policy(file) for file in wanted]
+    _check_history(name, history)
+    return sorted(history, key=lambda policy: policy.effective_on)
+
+
+def read_policy(file: Traversable) -> Policy:
+    """One policy file."""
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        raise PolicyError(f"cannot read {file}: {error.strerror or error}") from error
+    if len(body) > LARGEST_FILE:
+        raise PolicyError(f"{file} has {len(body):,} bytes; a policy has at most {LARGEST_FILE:,}")
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise PolicyError(f"{file}:{line}: not UTF-8; save the file as UTF-8") from error
+    return parse_policy(text, file=str(file))
+
+
+def _check_history(name: str, history: list[Policy]) -> None:
+    packs = {policy.pack for policy in history}
+    if len(packs) > 1:
+        raise PolicyError(f"{name} mixes the packs {', '.join(sorted(packs))}; keep each in a folder of its own")
+    dates = [policy.effective_on for policy in history]
+    for date in dates:
+        if dates.count(date) > 1:
+            raise PolicyError(f"{name} has {dates.count(date)} policies effective on {date}; keep one")
+
+
+def _shipped() -> Traversable:
+    return resources.files("limits") / "policies"
+
+
+def store_policy(conn: psycopg.Connection[Any], policy: Policy, actor: str) -> bytes:
+    """Keeps the policy's text under its hash, and returns the hash."""
+    parameters = {
+        "policy_hash": policy.policy_hash,
+        "pack": policy.pack,
+        "effective_on": policy.effective_on,
+        "body": policy.body,
+        "actor": actor,
+    }
+    conn.execute(query("policy_store"), parameters)
+    return policy.policy_hash
+
+
+def load_policy(conn: psycopg.Connection[Any], policy_hash: bytes) -> str:
+    """The text of a policy by its hash."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        body = cursor.execute(query("policy_load"), {"policy_hash": policy_hash}).fetchone()
+    if body is None:
+        raise NotFound(f"no policy {policy_hash.hex()} is kept in the database")
+    return str(body)

@@ -1,0 +1,107 @@
+"""Recomputes of one user as rows: a review of its own with one shard, made and finished in one transaction."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from psycopg.rows import class_row, scalar_row
+
+from limits.errors import NotFound
+from limits.store.db import Connection
+from limits.store.queries import query
+from limits.store.reviews import Lease
+
+
+@dataclass(frozen=True)
+class HeldBy:
+    """The running review that has a user on its list and has not come to the user yet."""
+
+    review_id: int
+    schedule: str
+    business_date: dt.date
+    started_at: dt.datetime
+    shard: int
+    leased_by: str | None
+
+
+@dataclass(frozen=True)
+class OfKey:
+    """What was done under an idempotency key."""
+
+    review_id: int
+    business_date: dt.date
+    reason: str
+    actor: str
+    user_id: int | None
+    entry_id: int | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a decision that is not logged shows in place of what the log would hold."""
+
+    session_role: str
+    exponent: int
+    decided_at: dt.datetime
+
+
+def last_decided(conn: Connection, user_id: int) -> dt.date | None:
+    """The newest date that a decision about the user was made for; NotFound when there is no such user."""
+    found = conn.execute(query("user_last_decided"), {"user_id": user_id}).fetchone()
+    if found is None:
+        raise NotFound(f"there is no user {user_id}")
+    last: dt.date | None = found[2]
+    return last
+
+
+def held_by(conn: Connection, user_id: int) -> HeldBy | None:
+    """The review that holds the user, or None."""
+    with conn.cursor(row_factory=class_row(HeldBy)) as cursor:
+        return cursor.execute(query("user_held_by"), {"user_id": user_id}).fetchone()
+
+
+def of_key(conn: Connection, key: str) -> OfKey | None:
+    """What was done under the key, or None."""
+    with conn.cursor(row_factory=class_row(OfKey)) as cursor:
+        return cursor.execute(query("recompute_of_key"), {"key": key}).fetchone()
+
+
+def begin(
+    conn: Connection,
+    *,
+    user_id: int,
+    as_of: dt.date,
+    policy_hash: bytes,
+    actor: str,
+    reason: str,
+    key: str,
+    worker: str,
+) -> Lease | None:
+    """A review of one user with its shard leased, inside the caller's transaction.
+
+    None when another call with the same key was quicker; that one has committed by then.
+    """
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        parameters = {"as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason, "key": key}
+        review_id = cursor.execute(query("recompute_begin"), parameters).fetchone()
+        if review_id is None:
+            return None
+        cursor.execute(query("recompute_shard"), {"review_id": review_id, "user_id": user_id, "worker": worker})
+    return Lease(review_id, 0, 1, 1, 1)
+
+
+def entry_of(conn: Connection, review_id: int, user_id: int, as_of: dt.date) -> int | None:
+    """The number of the log entry that a recompute made."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        parameters = {"review_id": review_id, "user_id": user_id, "as_of": as_of}
+        return cursor.execute(query("recompute_entry"), parameters).fetchone()
+
+
+def facts(conn: Connection, currency: str) -> Facts:
+    """Who is connected, how amounts are written, and what time it is."""
+    with conn.cursor(row_factory=class_row(Facts)) as cursor:
+        found = cursor.execute(query("decision_facts"), {"currency": currency}).fetchone()
+    if found is None:
+        raise NotFound(f"currency {currency} is not known; limits.currencies lists those that are")
+    return found

@@ -1,0 +1,2 @@
+-- Nothing stays behind in the session.
+DROP TABLE pg_temp.import_stage, pg_temp.import_checked

@@ -1,0 +1,2 @@
+-- The business date by the database's clock.
+SELECT (now() AT TIME ZONE 'UTC')::date AS today

@@ -1,0 +1,13 @@
+-- One page of the adjustment log, newest entry first; after names the last entry of the page before.
+SELECT *
+  FROM limits.log_entries
+ WHERE (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s::bigint)
+   AND (%(review_id)s::bigint IS NULL OR review_id = %(review_id)s::bigint)
+   AND (%(as_of_from)s::date IS NULL OR as_of >= %(as_of_from)s::date)
+   AND (%(as_of_to)s::date IS NULL OR as_of <= %(as_of_to)s::date)
+   AND (%(action)s::smallint IS NULL OR action = %(action)s::smallint)
+   AND (%(reason_bit)s::bigint IS NULL OR reason_bits & %(reason_bit)s::bigint <> 0)
+   AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
+   AND (%(after)s::bigint IS NULL OR entry_id < %(after)s::bigint)
+ ORDER BY entry_id DESC
+ LIMIT %(limit)s

@@ -1,0 +1,6 @@
+-- A review of one user. A second caller with the same key waits for the first to commit and then gets no row.
+INSERT INTO limits.reviews
+       (kind, business_date, state, policy_hash, actor, reason, idempotency_key, users_total, started_at)
+VALUES ('recompute', %(as_of)s, 'running', %(policy_hash)s, %(actor)s, %(reason)s, %(key)s, 1, clock_timestamp())
+ON CONFLICT (idempotency_key) DO NOTHING
+RETURNING review_id

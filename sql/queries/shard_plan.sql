@@ -1,0 +1,13 @@
+-- Cuts the users there are now into shards by ranges of their ids.
+WITH numbered AS (
+    SELECT user_id, (row_number() OVER (ORDER BY user_id) - 1) / %(size)s AS shard
+      FROM limits.users
+), planned AS (
+    INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total)
+    SELECT %(review_id)s, shard, min(user_id), max(user_id), array_agg(user_id ORDER BY user_id), count(*)
+      FROM numbered
+     GROUP BY shard
+    RETURNING users_total
+)
+SELECT coalesce(sum(users_total), 0)::bigint AS users_total, count(*) AS shards
+  FROM planned

@@ -1,0 +1,3 @@
+-- How many users there are.
+SELECT count(*)
+  FROM limits.users

@@ -1,0 +1,202 @@
+"""Rows for tests against a real database: users and what happened to them, written as the importer leaves them.
+
+Amounts are minor units. Every helper takes an owner connection, writes one kind of row with
+defaults that bar nothing, and marks the months it touched for the next refresh. Call
+``refresh`` before anything that reads the monthly cash flow.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from limits.store import reviews
+from limits.store.db import Connection
+
+AS_OF = dt.date(2026, 6, 30)
+OPENED_ON = dt.date(2023, 1, 15)
+CURRENCY = "CNY"
+SOURCE = "test"
+
+#: A profile that bars nothing. The window runs from the opening to AS_OF unless it is given.
+PROFILE: dict[str, Any] = {
+    "status": "active",
+    "segment": "retail",
+    "industry": "",
+    "jurisdiction": "CN",
+    "identity_status": "verified",
+    "identity_checked_on": dt.date(2026, 1, 1),
+    "income_status": "verified",
+    "income_verified_on": dt.date(2026, 1, 1),
+    "raise_consent": True,
+}
+
+_numbers = itertools.count(1)
+
+
+def add_user(
+    conn: Connection,
+    user_id: int,
+    *,
+    credit_limit: int | None = 2_000_000,
+    opened_on: dt.date = OPENED_ON,
+    currency: str = CURRENCY,
+    effective_on: dt.date | None = None,
+    **profile: Any,
+) -> int:
+    """A user with a credit line (none where credit_limit is None) and a first profile, effective from the opening."""
+    _insert(conn, "users", user_id=user_id, currency=currency, opened_on=opened_on, source=SOURCE)
+    if credit_limit is not None:
+        _insert(
+            conn, "credit_lines", user_id=user_id, currency=currency, limit_minor=credit_limit,
+            opening_limit_minor=credit_limit, opened_on=opened_on,
+        )  # fmt: skip
+    window = {"observed_from": opened_on, "observed_through": max(AS_OF, opened_on)}
+    return add_profile(conn, user_id, effective_on or opened_on, **(window | profile))
+
+
+def add_profile(conn: Connection, user_id: int, effective_on: dt.date, **profile: Any) -> int:
+    """A later (or earlier) state of a user; without observed_from and observed_through it has no window."""
+    values = PROFILE | {"observed_from": None, "observed_through": None} | profile
+    windows = conn.execute(
+        "SELECT observed_from, observed_through FROM limits.user_profiles WHERE user_id = %s", (user_id,)
+    ).fetchall()
+    _insert(conn, "user_profiles", user_id=user_id, effective_on=effective_on, source=SOURCE, **_digest(), **values)
+    # A new state changes which months were observed from its date on: those of its own
+    # window, and those of the window it takes the place of.
+    for first, last in [*windows, (values["observed_from"], values["observed_through"])]:
+        if first is not None and last is not None:
+            mark(conn, user_id, *_months(first, last))
+    return user_id
+
+
+def add_events(conn: Connection, user_id: int, kind: str, rows: Iterable[tuple[dt.date | dt.datetime, int]]) -> None:
+    """Cash events (when, amount); a date means noon UTC."""
+    for when, amount in rows:
+        instant = when if isinstance(when, dt.datetime) else dt.datetime.combine(when, dt.time(12), dt.UTC)
+        day = instant.astimezone(dt.UTC).date()
+        source_id = _source_id()
+        conn.execute("SELECT limits.ensure_month('limits.events', %s)", (day,))
+        _insert(conn, "event_keys", source=SOURCE, source_id=source_id, **_digest())
+        _insert(
+            conn, "events", user_id=user_id, occurred_at=instant, kind=kind, amount_minor=amount, source=SOURCE,
+            source_id=source_id,
+        )  # fmt: skip
+        mark(conn, user_id, day)
+
+
+def add_monthly(conn: Connection, user_id: int, kind: str, amounts: Sequence[int], *, until: dt.date = AS_OF) -> None:
+    """One event on the 10th of each of the months that end with that of ``until``, oldest first; 0 means none."""
+    last = _number(until)
+    days = (_month(last - back).replace(day=10) for back in reversed(range(len(amounts))))
+    add_events(conn, user_id, kind, [(day, amount) for day, amount in zip(days, amounts, strict=True) if amount])
+
+
+def add_monthly_income(conn: Connection, user_id: int, amounts: Sequence[int], *, until: dt.date = AS_OF) -> None:
+    """Income on the 10th of each of the months that end with that of ``until``, oldest first; 0 means none."""
+    add_monthly(conn, user_id, "income", amounts, until=until)
+
+
+def add_statement(
+    conn: Connection,
+    user_id: int,
+    statement_on: dt.date,
+    *,
+    balance: int = 1_000_000,
+    minimum_due: int = 50_000,
+    amount_due: int | None = None,
+    due_on: dt.date | None = None,
+    source_id: str | None = None,
+) -> None:
+    """A statement, due 20 days later; the amount due is the balance, but never below the minimum."""
+    due_on = due_on or statement_on + dt.timedelta(days=20)
+    _insert(
+        conn, "statements", user_id=user_id, source=SOURCE, source_id=source_id or _source_id(),
+        statement_on=statement_on, due_on=due_on, balance_minor=balance,
+        amount_due_minor=max(balance, minimum_due) if amount_due is None else amount_due,
+        minimum_due_minor=minimum_due, **_digest(),
+    )  # fmt: skip
+    mark(conn, user_id, due_on)
+
+
+def add_repayment(conn: Connection, user_id: int, paid_on: dt.date, amount: int = 50_000) -> None:
+    """A repayment."""
+    _insert(
+        conn, "repayments", user_id=user_id, source=SOURCE, source_id=_source_id(), paid_on=paid_on,
+        amount_minor=amount, **_digest(),
+    )  # fmt: skip
+    mark(conn, user_id, paid_on)
+
+
+def add_credit_check(
+    conn: Connection,
+    user_id: int,
+    checked_on: dt.date,
+    *,
+    active_lenders: int = 1,
+    outside_debt: int = 0,
+    outside_monthly_payment: int = 0,
+    inquiries: int = 0,
+) -> None:
+    """An external credit check. It touches no month."""
+    _insert(
+        conn, "credit_checks", user_id=user_id, source=SOURCE, source_id=_source_id(), checked_on=checked_on,
+        active_lenders=active_lenders, outside_debt_minor=outside_debt,
+        outside_monthly_payment_minor=outside_monthly_payment, inquiries=inquiries, **_digest(),
+    )  # fmt: skip
+
+
+def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000_000, **profile: Any) -> int:
+    """A user whom every review can decide: 24 months of income and living costs, statements paid in time."""
+    add_user(conn, user_id, credit_limit=credit_limit, **profile)
+    add_monthly_income(conn, user_id, [2_000_000 + 10_000 * (month % 5) for month in range(24)])
+    add_monthly(conn, user_id, "essential", [600_000 + 7_000 * (month % 3) for month in range(24)])
+    for back in reversed(range(6)):
+        issued = _month(_number(AS_OF) - back)
+        add_statement(conn, user_id, issued, balance=credit_limit // 2)
+        add_repayment(conn, user_id, issued + dt.timedelta(days=10))
+    add_credit_check(conn, user_id, AS_OF - dt.timedelta(days=29))
+    return user_id
+
+
+def mark(conn: Connection, user_id: int, *days: dt.date) -> None:
+    """Marks the months of the days for the next refresh."""
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO limits.dirty_months (user_id, month) VALUES (%s, %s)",
+            [(user_id, day.replace(day=1)) for day in days],
+        )
+
+
+def refresh(conn: Connection) -> int:
+    """Brings the monthly cash flow up to date, as a review does before it starts."""
+    return reviews.refresh_cash_flow(conn)
+
+
+def _months(first: dt.date, last: dt.date) -> list[dt.date]:
+    """First days of the months between two dates, both included, partial ones too."""
+    return [_month(number) for number in range(_number(first), _number(last) + 1)]
+
+
+def _number(day: dt.date) -> int:
+    return day.year * 12 + day.month - 1
+
+
+def _month(number: int) -> dt.date:
+    return dt.date(number // 12, number % 12 + 1, 1)
+
+
+def _source_id() -> str:
+    return f"row-{next(_numbers)}"
+
+
+def _digest() -> dict[str, bytes]:
+    return {"digest": hashlib.sha256(str(next(_numbers)).encode()).digest()}
+
+
+def _insert(conn: Connection, table: str, **values: Any) -> None:
+    columns, places = ", ".join(values), ", ".join(["%s"] * len(values))
+    conn.execute(f"INSERT INTO limits.{table} ({columns}) VALUES ({places})", list(values.values()))

@@ -1,0 +1,192 @@
+"""A PostgreSQL of the tests' own: one server and one migrated template per process, a cheap copy per test."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+# Before anything of ours is imported: whatever is set for the person's own work stays out of the tests.
+REQUIRED = os.environ.get("LIMITS_REQUIRE_BROKERS", "") not in ("", "0")
+for _name in [name for name in os.environ if name.startswith("LIMITS_")]:
+    del os.environ[_name]
+
+from limits.settings import Settings, get_settings, make_settings  # noqa: E402
+from limits.store import migrate  # noqa: E402
+from limits.store.db import Connection, Database  # noqa: E402
+from limits.store.embedded import Embedded  # noqa: E402
+
+#: Servers outside the tests, and where they are looked for.
+SERVICES = {
+    "postgresql": "postgresql://postgres@127.0.0.1:5432/postgres",
+    "redis": "redis://127.0.0.1:6379/0",
+    "rabbitmq": "amqp://guest:guest@127.0.0.1:5672//",
+}
+LEFT_OUT = pytest.StashKey[list[tuple[str, str]]]()
+
+_numbers = itertools.count(1)
+
+
+# Servers outside the tests ------------------------------------------------------------------
+
+
+def _postgresql_answers(url: str) -> bool:
+    with psycopg.connect(url, connect_timeout=2) as conn:
+        row = conn.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone()
+    return row == (True,)
+
+
+def _redis_answers(url: str) -> bool:
+    import redis
+
+    with redis.Redis.from_url(url, socket_connect_timeout=2, socket_timeout=2) as client:
+        return bool(client.ping())
+
+
+def _rabbitmq_answers(url: str) -> bool:
+    import amqp
+
+    parts = urlsplit(url)
+    with amqp.Connection(f"{parts.hostname}:{parts.port}", parts.username, parts.password, connect_timeout=2) as conn:
+        conn.connect()
+        return bool(conn.connected)
+
+
+PROBES: dict[str, Callable[[str], bool]] = {
+    "postgresql": _postgresql_answers,
+    "redis": _redis_answers,
+    "rabbitmq": _rabbitmq_answers,
+}
+_answers: dict[str, bool] = {}
+
+
+def answers(service: str) -> bool:
+    """Whether the service answers and lets the tests in; asked once."""
+    if service not in _answers:
+        try:
+            _answers[service] = PROBES[service](SERVICES[service])
+        except Exception:  # whatever it is, the service cannot be used
+            _answers[service] = False
+    return _answers[service]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """``broker("redis")``: needs all that are named; bare ``broker``: needs any one of them."""
+    needed: set[str] = set()
+    for mark in item.iter_markers("broker"):
+        if mark.args:
+            needed |= {name for name in mark.args if not answers(name)}
+        elif not any(answers(name) for name in SERVICES):
+            needed |= set(SERVICES)
+    if not needed:
+        return
+    reason = "no service answers: " + ", ".join(f"{name} ({_place(name)})" for name in sorted(needed))
+    if REQUIRED:
+        pytest.fail(f"{reason}; LIMITS_REQUIRE_BROKERS is set, so it may not be left out", pytrace=False)
+    pytest.skip(reason)
+
+
+def _place(service: str) -> str:
+    parts = urlsplit(SERVICES[service])
+    return f"{parts.hostname}:{parts.port}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which tests were left out, by name, so that nobody takes them for passed."""
+    left_out: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else ""
+        if "no service answers: " in reason:
+            left_out.setdefault(reason.partition("no service answers: ")[2], []).append(report.nodeid)
+    for services, tests in sorted(left_out.items()):
+        terminalreporter.section(f"left out, because nothing answers at: {services}")
+        for test in tests:
+            terminalreporter.line(test)
+
+
+@pytest.fixture(scope="session")
+def services() -> dict[str, str]:
+    """URLs of the servers outside the tests, by name; mark the test ``broker(name)``."""
+    return SERVICES
+
+
+# The database of the tests ------------------------------------------------------------------
+
+
+def execute(url: str, statement: sql.Composable) -> None:
+    """One statement of the tests' own."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def scratch() -> Iterator[Path]:
+    """A short folder that the server's user can enter; pytest's own are closed to all but us."""
+    folder = Path(tempfile.mkdtemp(prefix="limits-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def server_url(scratch: Path) -> Iterator[str]:
+    """An embedded server of the tests' own, as superuser; its data are worth nothing, so nothing is fsynced."""
+    with Embedded(scratch / "home") as server:
+        url = server.url("postgres")
+        execute(url, sql.SQL("ALTER SYSTEM SET fsync = off"))
+        execute(url, sql.SQL("ALTER SYSTEM SET full_page_writes = off"))
+        execute(url, sql.SQL("SELECT pg_reload_conf()"))
+        yield url
+
+
+def url_of(server_url: str, database: str) -> str:
+    """The same server, another database."""
+    return urlsplit(server_url)._replace(path=f"/{database}").geturl()
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str) -> str:
+    """The name of a database with the schema and nothing in it."""
+    name = "limits_template"
+    execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    migrate.apply(Database(url_of(server_url, name)))
+    return name
+
+
+@pytest.fixture
+def database(server_url: str, template: str) -> Iterator[Database]:
+    """A copy of the template for one test."""
+    name = f"limits_test_{next(_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
+    yield Database(url_of(server_url, name))
+    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def settings(database: Database, tmp_path: Path) -> Settings:
+    """Settings of that copy: no broker, and chunks small enough for several to fit into a test."""
+    return make_settings(database_url=database.url, broker_url=None, home=tmp_path / "home", chunk_users=3)
+
+
+@pytest.fixture
+def conn(database: Database) -> Iterator[Connection]:
+    """A connection to that copy with all rights; every statement is a transaction of its own."""
+    with database.connect("owner", "limits test") as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_kept() -> Iterator[None]:
+    """Settings are read once per process; each test starts without those of the one before."""
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
