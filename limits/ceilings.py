@@ -201,8 +201,8 @@ def data_stale(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
 
 
 def model_fell_back(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
-    """No raise without a forecast. Too short a history has a reason of its own."""
-    return no_raise(portfolio, ~FORECASTS[capacity.method] & (capacity.method != Method.TOO_SHORT))
+    """No raise without a forecast, for whatever reason there is none."""
+    return no_raise(portfolio, ~FORECASTS[capacity.method])
 
 
 #: Every rule there is, in the order in which equal ceilings bind.

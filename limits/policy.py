@@ -30,7 +30,11 @@ Months = Annotated[int, Field(ge=0, le=240)]
 
 
 def _amount(value: object) -> object:
-    return parse_money(value) if isinstance(value, str) else value
+    if isinstance(value, Money):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f'{value!r} has no currency; write it like "2000 CNY"')
+    return parse_money(value)
 
 
 Amount = Annotated[Money, BeforeValidator(_amount)]

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CORE = ("portfolio", "capacity", "policy", "ceilings", "decision", "reasons", "errors")
+CORE = (
+    "errors", "money", "portfolio", "local_level", "capacity", "policy", "reasons", "ceilings", "decision",
+)  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
 SQL = sorted((ROOT / "sql").rglob("*.sql"))
 QUERIES = sorted((ROOT / "sql" / "queries").glob("*.sql"))

@@ -1,0 +1,33 @@
+"""load -> decide -> record: for a review's shards, for one user, or for nobody (a dry run).
+
+The same few steps serve all three. ``asking`` has what a person or the clock asks for,
+``running`` what a worker does, ``single`` one user, ``trying`` the dry run, ``deciding``
+the steps that they share.
+"""
+
+from limits.engine.asking import finished, policy_for, progress, request_review, review_today, watch
+from limits.engine.deciding import Decided, code_version, decide_users, input_digests
+from limits.engine.running import Worked, run_shard, work
+from limits.engine.single import Recompute, recompute
+from limits.engine.trying import DryRun, Mover, dry_run
+
+__all__ = [
+    "Decided",
+    "DryRun",
+    "Mover",
+    "Recompute",
+    "Worked",
+    "code_version",
+    "decide_users",
+    "dry_run",
+    "finished",
+    "input_digests",
+    "policy_for",
+    "progress",
+    "recompute",
+    "request_review",
+    "review_today",
+    "run_shard",
+    "watch",
+    "work",
+]

@@ -1,0 +1,131 @@
+"""Asking for a review: by a person for a date, or by the clock for a schedule; and watching how far it is."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+import zoneinfo
+from collections.abc import Iterator
+
+import structlog
+
+from limits.errors import ReviewRefused, SettingsError
+from limits.policy import Policy, policy_at
+from limits.settings import Settings
+from limits.store import policies, reviews
+from limits.store.db import Connection, Database
+from limits.store.reviews import Progress, ReviewRow
+from limits.store.workers import Schedule
+
+log = structlog.get_logger()
+
+#: The schedule of reviews that nobody scheduled.
+MANUAL = "manual"
+
+#: How often a review that is watched is looked at, in seconds.
+WATCH_SECONDS = 0.25
+
+
+def today() -> dt.date:
+    """The business date now: a UTC date."""
+    return dt.datetime.now(dt.UTC).date()
+
+
+def policy_for(name: str, as_of: dt.date) -> Policy:
+    """The policy of a pack (by name, file or folder) that is in force on a date."""
+    return policy_at(policies.read_pack(name), as_of)
+
+
+def refuse_future(as_of: dt.date) -> None:
+    """Raises ReviewRefused for a date that has not come: what it would see is not known yet."""
+    if as_of > today():
+        raise ReviewRefused(f"{as_of} lies in the future; a review is as of {today()} (UTC) at the latest")
+
+
+def request_review(
+    database: Database,
+    settings: Settings,
+    *,
+    as_of: dt.date,
+    actor: str,
+    schedule: str = MANUAL,
+    policy: str | None = None,
+) -> ReviewRow:
+    """The review of a schedule as of a date; ``created`` says whether this call made it.
+
+    Asked for again it is the one that is there, whatever policy is named now. One that
+    failed is tried again. ReviewRefused for a date in the future, or one before a date that
+    the schedule has been reviewed for: limits do not go back in time.
+    """
+    refuse_future(as_of)
+    with database.connect("operations", "limits review") as conn:
+        there = reviews.of_date(conn, schedule, as_of)
+        if there is not None:
+            return reviews.reopen(conn, there.review_id) if there.state == "failed" else there
+        later = reviews.later(conn, schedule, as_of)
+        if later is not None:
+            raise ReviewRefused(
+                f"schedule {schedule} has a review as of {later.business_date} already (number {later.review_id}, "
+                f"{later.state}), so it is too late for {as_of}; choose {later.business_date} or a later date"
+            )
+        return _owe(conn, schedule, as_of, policy_for(policy or settings.policy, as_of), actor)
+
+
+def due(schedule: Schedule, now: dt.datetime) -> dt.date | None:
+    """The business date that a schedule owes a review for at an instant; None when it owes none.
+
+    It is the UTC date of the last time the schedule was to start. Starts that were missed
+    before that one are not made up for: a limit decided now for last week helps nobody.
+    """
+    if schedule.paused:
+        return None
+    try:
+        zone = zoneinfo.ZoneInfo(schedule.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
+        raise SettingsError(f"schedule {schedule.schedule}: there is no time zone {schedule.time_zone!r}") from error
+    here = now.astimezone(zone).date()
+    starts = (
+        dt.datetime.combine(here - dt.timedelta(days=days), schedule.run_at, tzinfo=zone).astimezone(dt.UTC)
+        for days in (0, 1)
+    )
+    date = max(start for start in starts if start <= now).date()
+    if date < schedule.starts_on or (schedule.newest is not None and date <= schedule.newest):
+        return None
+    return date
+
+
+def review_today(conn: Connection, schedule: Schedule, *, now: dt.datetime, actor: str) -> ReviewRow | None:
+    """The review that a schedule owes at an instant, made unless somebody was quicker; None when it owes none."""
+    date = due(schedule, now)
+    return None if date is None else _owe(conn, schedule.schedule, date, policy_for(schedule.pack, date), actor)
+
+
+def _owe(conn: Connection, schedule: str, as_of: dt.date, policy: Policy, actor: str) -> ReviewRow:
+    policy_hash = policies.store_policy(conn, policy, actor)
+    row = reviews.owe_review(conn, schedule=schedule, business_date=as_of, policy_hash=policy_hash, actor=actor)
+    if row.created:
+        log.info("review owed", review_id=row.review_id, schedule=schedule, as_of=as_of.isoformat(), actor=actor)
+    return row
+
+
+def progress(database: Database, review_id: int) -> Progress:
+    """How far a review has come."""
+    with database.connect("operations", "limits review") as conn:
+        return reviews.progress(conn, review_id)
+
+
+def watch(database: Database, review_id: int, *, seconds: float = WATCH_SECONDS) -> Iterator[Progress]:
+    """How far a review has come, again and again until it is over."""
+    with database.connect("operations", "limits review") as conn:
+        while True:
+            seen = reviews.progress(conn, review_id)
+            yield seen
+            if seen.is_final:
+                return
+            time.sleep(seconds)
+
+
+def finished(database: Database, review_id: int) -> ReviewRow:
+    """The review with its counts and sums."""
+    with database.connect("operations", "limits review") as conn:
+        return reviews.get(conn, review_id)

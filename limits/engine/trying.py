@@ -1,0 +1,120 @@
+"""A dry run: everybody decided as a review would, and nothing applied."""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from limits.engine.asking import policy_for, refuse_future
+from limits.engine.deciding import Decided, decide_users
+from limits.reasons import Reason
+from limits.settings import Settings
+from limits.store import recomputes, reviews
+from limits.store.db import Connection, Database
+from limits.store.reviews import ReviewException
+
+#: How many of the largest raises and cuts, and of the users without a decision, are kept by name.
+KEPT = 10
+
+
+@dataclass(frozen=True)
+class Mover:
+    """A user whose limit would change: amounts in minor units, and the ceiling that binds."""
+
+    user_id: int
+    before_minor: int
+    after_minor: int
+    binding: Reason
+
+    @property
+    def change_minor(self) -> int:
+        """How much the limit would change."""
+        return self.after_minor - self.before_minor
+
+
+@dataclass
+class DryRun:
+    """What a review would come to. Amounts in minor units of ``currency``."""
+
+    as_of: dt.date
+    pack: str
+    policy_hash: bytes
+    currency: str
+    exponent: int
+    users: int = 0
+    raised: int = 0
+    held: int = 0
+    lowered: int = 0
+    quarantined: int = 0
+    skipped: int = 0
+    exposure_before_minor: int = 0
+    exposure_after_minor: int = 0
+    reasons: Counter[tuple[int, Reason]] = field(default_factory=Counter)  # by action and binding ceiling
+    exceptions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by outcome and reason
+    examples: list[ReviewException] = field(default_factory=list)  # the first users without a decision
+    raises: list[Mover] = field(default_factory=list)  # the largest
+    cuts: list[Mover] = field(default_factory=list)
+
+    def add(self, decided: Decided) -> None:
+        """Counts some more users."""
+        made = decided.decisions
+        before, after = made.limit_before, made.limit_after
+        self.users += len(decided.portfolio) + len(decided.exceptions)
+        self.raised += int((after > before).sum())
+        self.held += int((after == before).sum())
+        self.lowered += int((after < before).sum())
+        self.exposure_before_minor += int(before.sum())
+        self.exposure_after_minor += int(after.sum())
+        for why in decided.exceptions:
+            self.quarantined += why.outcome == "quarantined"
+            self.skipped += why.outcome == "skipped"
+            self.exceptions[why.outcome, why.reason] += 1
+        self.examples += decided.exceptions[: max(KEPT - len(self.examples), 0)]
+        movers = [
+            Mover(user_id, old, new, Reason(binding))
+            for user_id, old, new, binding in zip(
+                decided.portfolio.user_id.tolist(), before.tolist(), after.tolist(), made.binding.tolist(), strict=True
+            )
+        ]
+        self.reasons.update(((m.change_minor > 0) - (m.change_minor < 0), m.binding) for m in movers)
+        risen = [m for m in movers if m.change_minor > 0]
+        fallen = [m for m in movers if m.change_minor < 0]
+        self.raises = heapq.nsmallest(KEPT, self.raises + risen, key=lambda m: (-m.change_minor, m.user_id))
+        self.cuts = heapq.nsmallest(KEPT, self.cuts + fallen, key=lambda m: (m.change_minor, m.user_id))
+
+
+def dry_run(
+    database: Database,
+    settings: Settings,
+    *,
+    as_of: dt.date,
+    policy: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> DryRun:
+    """Decides every user as of a date, chunk by chunk, and applies and logs nothing.
+
+    The monthly cash flow, which is derived from the events, is brought up to date first, as
+    every review does.
+    """
+    refuse_future(as_of)
+    chosen = policy_for(policy or settings.policy, as_of)
+    with database.connect("operations", "limits review --dry-run") as conn:
+        exponent = recomputes.facts(conn, chosen.currency).exponent
+        run = DryRun(as_of, chosen.pack, chosen.policy_hash, chosen.currency, exponent)
+        reviews.refresh_cash_flow(conn)
+        total = reviews.count_users(conn)
+        progress(0, total)
+        for user_ids in _chunks(conn, settings.chunk_users):
+            run.add(decide_users(conn, chosen, as_of, user_ids))
+            progress(run.users, max(total, run.users))
+    return run
+
+
+def _chunks(conn: Connection, size: int) -> Iterator[list[int]]:
+    after = 0
+    while user_ids := reviews.users_after(conn, after, limit=size):
+        yield user_ids
+        after = user_ids[-1]

@@ -1,0 +1,163 @@
+"""One decision in words: what was decided, every ceiling and the one that bound, the forecast, the evidence.
+
+Everything printed here is read from the log entry, so that it says what was decided then,
+not what would be decided now.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterator
+
+from limits.capacity import Method
+from limits.ceilings import CEILINGS
+from limits.money import major, money
+from limits.reasons import Reason
+from limits.store.log import ACTIONS, LogEntry, reason_code, reason_text
+from limits.terminal import say
+
+WORDS = {
+    "en": {
+        "user": "User {user} as of {as_of}: {action}",
+        "raised": "limit raised",
+        "held": "limit held",
+        "lowered": "limit lowered",
+        "limit": "Limit",
+        "change": "{before} before, {after} after ({delta})",
+        "unchanged": "{before} before and after",
+        "because": "Because",
+        "nothing": "no rule stood in the way of the change",
+        "ceilings": "Ceilings, in {currency}: the lowest binds, and no raise passes it",
+        "bound": "bound",
+        "none": "no bound",
+        "floor": "Floor",
+        "floor_text": "{floor}: one review does not cut below it",
+        "capacity": "Capacity",
+        "capacity_text": "a month, after living costs and obligations: {p50} expected, {p10} in a bad tenth of cases "
+        "(p10), {p90} in a good tenth (p90)",
+        "method": "Method",
+        "evidence": "Evidence",
+        "evidence_text": "{months} observed months; sha256 of the inputs {digest}",
+        "policy": "Policy",
+        "policy_text": "{pack} of {effective}, sha256 {digest}",
+        "code": "Code",
+        "actor": "Actor",
+        "actor_text": "{actor} (connected as {session}), {decided}",
+        "review": "Review",
+        "entry": "Log entry",
+        "unlogged": "none: worked out now, nothing was changed",
+    },
+    "zh": {
+        "user": "用户 {user}，截至 {as_of}：{action}",
+        "raised": "额度上调",
+        "held": "额度不变",
+        "lowered": "额度下调",
+        "limit": "额度",
+        "change": "调整前 {before}，调整后 {after}（{delta}）",
+        "unchanged": "{before}，未变",
+        "because": "原因",
+        "nothing": "没有规则限制这次调整",
+        "ceilings": "各项上限（{currency}）：最低者生效，上调不会超过它",
+        "bound": "生效",
+        "none": "不设限",
+        "floor": "下限",
+        "floor_text": "{floor}：一次审查不会降到它以下",
+        "capacity": "还款能力",
+        "capacity_text": "每月，扣除生活必需和其他债务后：预期 {p50}，较差的一成情形 {p10}（p10），"
+        "较好的一成情形 {p90}（p90）",
+        "method": "方法",
+        "evidence": "依据",
+        "evidence_text": "观察到 {months} 个月；输入的 sha256 {digest}",
+        "policy": "政策",
+        "policy_text": "{pack}，{effective} 起，sha256 {digest}",
+        "code": "代码",
+        "actor": "执行者",
+        "actor_text": "{actor}（连接身份 {session}），{decided}",
+        "review": "审查",
+        "entry": "日志条目",
+        "unlogged": "无：现在算出，未作任何更改",
+    },
+}
+
+
+def show(entry: LogEntry, language: str = "en") -> None:
+    """Print the decision."""
+    words = WORDS[language]
+    action = words[ACTIONS[entry.action]]
+    say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
+    width = max(_width(words[name]) for name in ("limit", "because", "capacity", "method", "evidence", "entry"))
+    for name, text in _facts(entry, language):
+        say(f"  {_pad(name, width)}  {text}")
+        if name == words["floor"]:
+            _show_ceilings(entry, language)
+
+
+def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
+    words = WORDS[language]
+
+    def amount(minor: int) -> str:
+        return money(minor, entry.exponent, entry.currency)
+
+    delta = entry.limit_after_minor - entry.limit_before_minor
+    signed = ("+" if delta > 0 else "") + amount(delta)
+    change = words["change"] if delta else words["unchanged"]
+    yield (
+        words["limit"],
+        change.format(before=amount(entry.limit_before_minor), after=amount(entry.limit_after_minor), delta=signed),
+    )
+    for place, reason in enumerate(entry.reasons, start=1):
+        name = words["because"] if place == 1 else ""
+        yield name, f"{place}. {reason_text(reason, language)} [{reason_code(reason)}]"
+    if not entry.reasons:
+        yield words["because"], words["nothing"]
+    yield words["floor"], words["floor_text"].format(floor=amount(entry.floor_minor))
+    quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
+    yield words["capacity"], words["capacity_text"].format(**quantiles)
+    yield words["method"], Method(entry.capacity_method).text
+    digest = entry.input_digest.hex()
+    yield words["evidence"], words["evidence_text"].format(months=entry.months_observed, digest=digest)
+    yield (
+        words["policy"],
+        words["policy_text"].format(
+            pack=entry.pack, effective=entry.policy_effective_on, digest=entry.policy_hash.hex()
+        ),
+    )
+    yield words["code"], entry.code_version
+    decided = entry.decided_at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    yield (
+        words["actor"],
+        words["actor_text"].format(actor=entry.actor, session=entry.session_role, decided=decided),
+    )
+    kind = entry.schedule or entry.review_kind
+    yield words["review"], f"{entry.review_id} ({kind})" + (f": {entry.review_reason}" if entry.review_reason else "")
+    yield words["entry"], str(entry.entry_id) if entry.entry_id else words["unlogged"]
+
+
+def _show_ceilings(entry: LogEntry, language: str) -> None:
+    """Every rule with the limit it would accept, lowest first; a rule without a bound says so."""
+    words = WORDS[language]
+    bounds = entry.ceilings
+    unbound = [reason_code(ceiling.reason) for ceiling in CEILINGS if ceiling.reason not in dict(bounds)]
+    rows: list[tuple[Reason, str]] = [(reason, major(value, entry.exponent)) for reason, value in bounds]
+    number = max(_width(text) for _, text in rows)
+    code = max(len(reason_code(reason)) for reason, _ in rows)
+    say("  " + words["ceilings"].format(currency=entry.currency))
+    for reason, text in rows:
+        mark = f"<- {words['bound']}" if reason == entry.binding else ""
+        padded = " " * (number - _width(text)) + text
+        line = f"    {padded}  {reason_code(reason):<{code}}  {mark}".rstrip()
+        say(line, strong=bool(mark))
+    lines = textwrap.wrap(", ".join(unbound), 100) or [""]
+    for place, line in enumerate(lines):
+        name = words["none"] if place == 0 else ""
+        say(f"    {_pad(name, number)}  {line}", faint=True)
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))

@@ -1,0 +1,75 @@
+"""What must hold after everything that a test does to a database, counted by the database itself.
+
+I1  opening limit + sum of logged changes = current limit; version = number of logged changes
+I2  one decision per (review, user); decided + quarantined + skipped = users of the plan, once a review is done
+I3  a limit changed <=> a row of the log says so <=> a message is in the outbox
+I5  no raise above any ceiling
+"""
+
+from __future__ import annotations
+
+from limits.store.db import Connection
+
+#: Each query gives one row for every breach, with enough in it to find the culprit.
+BREACHES = {
+    "I1: the log does not add up to the limit": """
+        SELECT c.user_id, c.opening_limit_minor, c.limit_minor, c.version, l.delta, l.changes
+          FROM limits.credit_lines c
+          LEFT JOIN LATERAL (SELECT coalesce(sum(limit_after_minor - limit_before_minor), 0) AS delta,
+                                    count(*) FILTER (WHERE action <> 0) AS changes
+                               FROM limits.adjustment_log WHERE user_id = c.user_id AND role = 'champion') l ON true
+         WHERE c.opening_limit_minor + l.delta <> c.limit_minor OR l.changes <> c.version""",
+    "I1: the changes of a user do not follow one another": """
+        SELECT * FROM (
+            SELECT user_id, entry_id, limit_before_minor, version_before,
+                   lag(limit_after_minor) OVER w AS after_previous, lag(version_after) OVER w AS version_previous
+              FROM limits.adjustment_log WHERE action <> 0
+            WINDOW w AS (PARTITION BY user_id ORDER BY version_after)) chain
+         WHERE after_previous IS NOT NULL
+           AND (after_previous <> limit_before_minor OR version_previous <> version_before)""",
+    "I2: more than one decision of a review about a user": """
+        SELECT review_id, user_id, count(*)
+          FROM limits.adjustment_log GROUP BY review_id, user_id HAVING count(*) > 1""",
+    "I2: both a decision and an exception": """
+        SELECT review_id, user_id
+          FROM limits.adjustment_log JOIN limits.review_exceptions USING (review_id, user_id)""",
+    "I2: a finished review does not account for its users": """
+        SELECT r.review_id, r.users_total, l.decided, x.aside
+          FROM limits.reviews r,
+               LATERAL (SELECT count(*) AS decided FROM limits.adjustment_log WHERE review_id = r.review_id) l,
+               LATERAL (SELECT count(*) AS aside FROM limits.review_exceptions WHERE review_id = r.review_id) x
+         WHERE r.state = 'done' AND (l.decided + x.aside <> r.users_total
+            OR r.users_raised + r.users_held + r.users_lowered + r.users_quarantined + r.users_skipped
+               <> r.users_total)""",
+    "I2: a user of the plan has neither decision nor exception": """
+        SELECT r.review_id, u.user_id
+          FROM limits.reviews r JOIN limits.shards s USING (review_id) CROSS JOIN LATERAL unnest(s.user_ids) u(user_id)
+         WHERE r.state = 'done'
+           AND NOT EXISTS (SELECT FROM limits.adjustment_log l
+                            WHERE l.review_id = r.review_id AND l.user_id = u.user_id)
+           AND NOT EXISTS (SELECT FROM limits.review_exceptions x
+                            WHERE x.review_id = r.review_id AND x.user_id = u.user_id)""",
+    "I2: a finished review with a shard that is not": """
+        SELECT r.review_id, s.shard, s.state FROM limits.reviews r JOIN limits.shards s USING (review_id)
+         WHERE r.state = 'done' AND s.state <> 'done'""",
+    "I3: a change without a message, or a message without a change": """
+        SELECT l.entry_id, o.outbox_id
+          FROM (SELECT * FROM limits.adjustment_log WHERE action <> 0) l FULL JOIN limits.outbox o USING (entry_id)
+         WHERE l.entry_id IS NULL OR o.entry_id IS NULL OR l.user_id <> o.user_id OR l.review_id <> o.review_id
+            OR o.kind <> CASE WHEN l.action > 0 THEN 'limit_raised' ELSE 'limit_lowered' END""",
+    "I5: a raise above a ceiling": """
+        SELECT entry_id, limit_after_minor, ceilings_minor FROM limits.adjustment_log l
+         WHERE action > 0 AND (limit_after_minor > lowest_ceiling_minor
+            OR EXISTS (SELECT FROM unnest(l.ceilings_minor) c WHERE c < l.limit_after_minor))""",
+    "nothing stays staged": "SELECT * FROM limits.decision_stage",
+}
+
+
+def check(conn: Connection) -> None:
+    """Fails with the rows of every breach."""
+    found = {}
+    for name, statement in BREACHES.items():
+        rows = conn.execute(statement.encode()).fetchmany(5)
+        if rows:
+            found[name] = rows
+    assert not found, found

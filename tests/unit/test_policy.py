@@ -1,0 +1,108 @@
+"""A policy that cannot be used says so: file, line and mend."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from limits.errors import PolicyError
+from limits.policy import parse_policy, policy_at
+from limits.store.policies import pack_names, read_pack
+
+BODY = (Path(__file__).resolve().parents[2] / "limits/policies/standard/2026-01-01.toml").read_text()
+
+
+@pytest.mark.parametrize("pack", pack_names())
+def test_every_shipped_pack_can_be_read_and_is_named_as_its_folder(pack: str) -> None:
+    assert {policy.pack for policy in read_pack(pack)} == {pack}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("step_bps = 2000", "step_bp = 2000", "unknown key 'raise.step_bp'; did you mean 'step_bps'?"),
+        ('"100 CNY"', '"100 USD"', "rounding.grid is in USD and the policy in CNY; write one currency"),
+        ('"100 CNY"', '"0 CNY"', "rounding.grid is zero; write the smallest step between two limits"),
+        ('"100 CNY"', '"100"', "rounding.grid: '100' is not an amount; write it like"),
+        ('"100 CNY"', '"1.005 CNY"', "has 3 decimals; CNY has 2"),
+        ('"100 CNY"', "100", "rounding.grid: 100 has no currency; write it like"),
+        ('currency = "CNY"', 'currency = "XXX"', "'XXX' is not a currency known here"),
+        ("horizon_months = 6 ", 'horizon_months = "6" ', "capacity.horizon_months must be a valid integer; it is '6'"),
+        ("horizon_months = 6 ", "horizon_months = 6.5 ", "capacity.horizon_months must be a valid integer"),
+        ("apr_bps = 1800", "apr_bps = -1", "repayment.apr_bps must be greater than or equal to 0; it is -1"),
+        ("consent = true", "consent = 1", "raise.consent must be a valid boolean; it is 1"),
+        ('basis = "amortising"', 'basis = "both"', "repayment.basis must be 'amortising' or 'minimum_payment'"),
+        ("utilisation_to_bps = 9500", "utilisation_to_bps = 100", "so nobody could be raised; widen the window"),
+        ("step_bps = 2000", "step_bps = 400", "so no raise could be made; enlarge it"),
+        ('product = "150000 CNY"', 'product = "300000 CNY"', "maximum.product is above maximum.statutory; lower it"),
+        ("days_past_due = 1\n", "days_past_due = 2\n", "the first step of past_due must begin at 1 day"),
+        ("days_past_due = 30", "days_past_due = 1", "step 2 of past_due must have more days_past_due"),
+        ("inquiries = 10", "inquiries = 5", "step 2 of exposure.inquiries must have more inquiries"),
+        (
+            "limit_bps = 8500",
+            "limit_bps = 10001",
+            "exposure.inquiries[2].limit_bps must be less than or equal to 10000",
+        ),
+        ("[cut]", "[cut", "not TOML: Expected ']' at the end of a table declaration; mend the line"),
+        ("minimum_months = 6 ", "# ", "capacity.minimum_months is missing; add it, for a policy has no defaults"),
+        ('pack = "standard"', 'pack = "../x"', "pack string should match pattern"),
+        ("effective_on = 2026-01-01", 'effective_on = "soon"', "effective_on must be a valid date"),
+    ],
+)
+def test_a_mistake_is_named_with_file_line_and_mend(old: str, new: str, message: str) -> None:
+    assert old in BODY
+    text = BODY.replace(old, new, 1)
+    line = next(n for n, (a, b) in enumerate(zip(BODY.splitlines(), text.splitlines(), strict=True), 1) if a != b)
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, file="night.toml")
+    told = str(raised.value).splitlines()
+    matching = [t for t in told if message in t]
+    assert matching, told
+    # What is missing is told at its table, what concerns two lines at one of them.
+    assert matching[0].startswith("night.toml:")
+    if not any(part in message for part in ("missing", "step ", "window")):
+        assert matching[0].startswith(f"night.toml:{line}:"), (line, matching)
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:
+    text = BODY.replace("apr_bps = 1800", "apr_bps = -1").replace("horizon_months", "horizon")
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, file="p.toml")
+    lines = [int(line.split(":")[1]) for line in str(raised.value).splitlines()]
+    assert len(lines) == 3 and lines == sorted(lines)
+
+
+def test_a_policy_cannot_name_its_own_text() -> None:
+    with pytest.raises(PolicyError, match="unknown key 'body'"):
+        parse_policy('body = "x"\n' + BODY, file="p.toml")
+
+
+def test_the_policy_in_force_is_the_newest_effective_one() -> None:
+    first = parse_policy(BODY, file="a")
+    second = parse_policy(BODY.replace("effective_on = 2026-01-01", "effective_on = 2026-07-01"), file="b")
+    assert policy_at([second, first], dt.date(2026, 6, 30)) == first
+    assert policy_at([first, second], dt.date(2026, 7, 1)) == second
+    assert first.policy_hash != second.policy_hash
+    with pytest.raises(PolicyError, match="no policy is in force on 2025-12-31"):
+        policy_at([first, second], dt.date(2025, 12, 31))
+
+
+def test_a_pack_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match=r"there is no policy 'nowhere': name a pack \(cz, standard\)"):
+        read_pack("nowhere")
+    with pytest.raises(PolicyError, match="holds no policy"):
+        read_pack(str(tmp_path))
+
+
+def test_a_folder_of_policies_is_a_history(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text(BODY)
+    (tmp_path / "a.toml").write_text(BODY.replace("effective_on = 2026-01-01", "effective_on = 2026-07-01"))
+    assert [p.effective_on.month for p in read_pack(str(tmp_path))] == [1, 7]
+    (tmp_path / "c.toml").write_text(BODY)
+    with pytest.raises(PolicyError, match="2 policies effective on 2026-01-01; keep one"):
+        read_pack(str(tmp_path))
+    (tmp_path / "c.toml").write_bytes(b"pack = \xff\n")
+    with pytest.raises(PolicyError, match=r"c\.toml:1: not UTF-8"):
+        read_pack(str(tmp_path))
