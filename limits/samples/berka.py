@@ -1,0 +1,127 @@
+"""Borrowers of a Czech bank, 1993 to 1998, as import files: README.md beside this file names the source.
+
+The adapter only writes ``users.csv`` and ``events.csv``; they are then loaded by the
+ordinary import. ``outcomes`` is apart, because what later became of a loan may be
+counted after the last review and may never reach a rule, a parameter or an import.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+SOURCE = "berka"
+CURRENCY = "CZK"
+
+#: What each kind of payment out of the account is, by the bank's own label (k_symbol).
+KIND_OF_LABEL = {
+    "SIPO": "essential",  # household: rent, energy, water
+    "POJISTNE": "essential",  # insurance
+    "UVER": "obligation",  # payment on a loan
+    "SLUZBY": "fee",  # account fee
+    "SANKC. UROK": "penalty",  # interest charged for a negative balance
+}
+
+#: What the bank recorded later: A and C were paid as agreed, B and D were not.
+BAD = frozenset("BD")
+
+USER_COLUMNS = (
+    "user_id", "effective_on", "status", "segment", "industry", "currency", "jurisdiction", "opened_on",
+    "observed_from", "observed_through", "identity_status", "identity_checked_on", "income_status",
+    "income_verified_on", "raise_consent", "credit_limit",
+)  # fmt: skip
+EVENT_COLUMNS = ("source_id", "user_id", "occurred_at", "kind", "amount", "currency")
+
+
+@dataclass(frozen=True)
+class SampleFiles:
+    """Import files written by ``write_import_files``, with the users and events in them."""
+
+    users: Path
+    events: Path
+    user_count: int
+    event_count: int
+
+
+@dataclass(frozen=True)
+class _Borrower:
+    user_id: int
+    opened_on: dt.date
+    granted_on: dt.date
+    amount: str
+
+
+def write_import_files(folder: Path, as_of: dt.date) -> SampleFiles:
+    """Write the borrowers as they look when every history ends on ``as_of``.
+
+    All dates of one account move by one number of days, chosen so that the day its loan
+    was granted, which ends its history, falls on ``as_of``.
+    """
+    borrowers = _borrowers()
+    result = SampleFiles(folder / "users.csv", folder / "events.csv", len(borrowers), 0)
+    _write(result.users, USER_COLUMNS, (_user_row(b, as_of) for b in borrowers.values()))
+    count = _write(result.events, EVENT_COLUMNS, _event_rows(borrowers, as_of))
+    return SampleFiles(result.users, result.events, len(borrowers), count)
+
+
+def outcomes() -> dict[int, bool]:
+    """For each user, whether the loan later went bad. For the table after the last review only."""
+    return {int(row["account_id"]): row["status"] in BAD for row in _rows("loan.csv.gz")}
+
+
+def kind_of(transaction_type: str, label: str) -> str:
+    """The kind of event of one transaction: PRIJEM is money in, VYDAJ and VYBER money out."""
+    if transaction_type == "PRIJEM":
+        return "income"
+    if transaction_type not in ("VYDAJ", "VYBER"):
+        raise ValueError(f"transaction type {transaction_type!r} is none of PRIJEM, VYDAJ, VYBER")
+    return KIND_OF_LABEL.get(label.strip(), "discretionary")
+
+
+def _borrowers() -> dict[str, _Borrower]:
+    opened = {row["account_id"]: dt.date.fromisoformat(row["date"]) for row in _rows("account.csv.gz")}
+    return {
+        row["account_id"]: _Borrower(
+            int(row["account_id"]), opened[row["account_id"]], dt.date.fromisoformat(row["date"]), row["amount"]
+        )
+        for row in sorted(_rows("loan.csv.gz"), key=lambda row: int(row["account_id"]))
+    }
+
+
+def _user_row(borrower: _Borrower, as_of: dt.date) -> tuple[object, ...]:
+    opened_on = borrower.opened_on + (as_of - borrower.granted_on)
+    return (
+        borrower.user_id, opened_on, "active", "retail", "", CURRENCY, "CZ", opened_on,
+        opened_on, as_of, "verified", opened_on, "verified",
+        opened_on, "yes", borrower.amount,
+    )  # fmt: skip
+
+
+def _event_rows(borrowers: dict[str, _Borrower], as_of: dt.date) -> Iterator[tuple[object, ...]]:
+    for row in _rows("trans.csv.gz"):
+        borrower = borrowers[row["account_id"]]
+        day = dt.date.fromisoformat(row["date"]) + (as_of - borrower.granted_on)
+        kind = kind_of(row["type"], row["k_symbol"])
+        yield row["trans_id"], borrower.user_id, f"{day}T00:00:00Z", kind, row["amount"], CURRENCY
+
+
+def _rows(name: str) -> Iterator[dict[str, str]]:
+    packed = files("limits.samples").joinpath("data", "berka", name).read_bytes()
+    with gzip.open(io.BytesIO(packed), "rt", encoding="utf-8", newline="") as text:
+        yield from csv.DictReader(text)
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> int:
+    count = 0
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        for count, row in enumerate(rows, start=1):  # noqa: B007 (the last number is the count)
+            writer.writerow(row)
+    return count

@@ -1,0 +1,128 @@
+"""The clock: a process that owes the reviews whose time has come and sees to it that each is finished.
+
+Several may run. One leads, by a lock that the database drops with the connection; and should
+two ever believe that they lead, the unique key of a review's row decides.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import threading
+from typing import Any
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.blocking import BlockingScheduler
+from celery import Celery
+
+from limits import engine
+from limits.errors import BrokerError, DatabaseError, LimitsError
+from limits.settings import Settings
+from limits.store import reviews, workers
+from limits.store.db import TROUBLE, Connection, Database
+from tasks import jobs
+from tasks.app import Context, make_app, probe
+from tasks.heart import Heart
+from tasks.logs import set_up
+from tasks.sweep import sweep
+from tasks.worker import cores
+
+log = structlog.get_logger()
+
+#: Who owes the reviews of schedules, as the log shall say.
+ACTOR = "scheduler"
+
+
+class Clock:
+    """What happens at every tick."""
+
+    def __init__(self, context: Context, app: Celery) -> None:
+        self._context = context
+        self._app = app
+        self._conn: Connection | None = None
+        self._leads = False
+
+    def tick(self) -> None:
+        """Owes what is due and sweeps, when this clock leads. Trouble is for the next tick."""
+        try:
+            conn = self._lead()
+            if conn is not None:
+                self._owe(conn)
+                self._sweep(conn)
+        except (*TROUBLE, DatabaseError) as error:
+            log.warning("tick failed: the database", error=" ".join(str(error).split()))
+            self.close()
+
+    def close(self) -> None:
+        """Gives up the connection and with it the lead."""
+        conn, self._conn, self._leads = self._conn, None, False
+        if conn is not None:
+            conn.close()
+
+    def _lead(self) -> Connection | None:
+        """The connection that holds the lock; None while another clock has it."""
+        if self._conn is None or self._conn.closed:
+            self._leads = False
+            self._conn = self._context.database.connect("worker", "limits scheduler")
+        if not self._leads:
+            self._leads = workers.lead(self._conn)
+            if self._leads:
+                log.info("this scheduler leads", scheduler=self._context.name)
+        return self._conn if self._leads else None
+
+    def _owe(self, conn: Connection) -> None:
+        now = dt.datetime.now(dt.UTC)
+        for schedule in workers.list_schedules(conn):
+            try:
+                engine.review_today(conn, schedule, now=now, actor=ACTOR)
+            except DatabaseError:
+                raise
+            except LimitsError as error:  # a policy or time zone that cannot be used: the others go on
+                log.error("no review owed", schedule=schedule.schedule, error=str(error))
+
+    def _sweep(self, conn: Connection) -> None:
+        try:
+            alive = workers.list_workers(conn, "worker", max_age=workers.ALIVE_SECONDS)
+            if alive:
+                sweep(conn, self._app, most=len(alive) * cores())
+            else:
+                probe(self._app)  # without workers messages would only pile up
+        except BrokerError as error:
+            log.warning("no wake-ups sent; working on what is left myself", error=str(error))
+            self._work_myself(conn)
+
+    def _work_myself(self, conn: Connection) -> None:
+        for review in reviews.unfinished(conn):
+            if review.work and not self._context.stopping():
+                jobs.work_on(self._app, self._context, review.review_id, seconds=self._context.settings.tick_seconds)
+
+
+def run_scheduler(database: Database, settings: Settings) -> int:
+    """Ticks until SIGTERM or Ctrl-C."""
+    set_up(settings.log_level)
+    context = Context(database, settings, workers.name("scheduler"))
+    app = make_app(settings, database)
+    clock = Clock(context, app)
+    scheduler = BlockingScheduler(
+        timezone=dt.UTC,
+        executors={"default": ThreadPoolExecutor(1)},
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    scheduler.add_job(
+        clock.tick, "interval", seconds=settings.tick_seconds, id="tick", next_run_time=dt.datetime.now(dt.UTC)
+    )
+
+    def stop(*_: Any) -> None:
+        context.stop.set()
+        # Not in the handler itself: shutting down takes locks that the interrupted code may hold.
+        threading.Thread(target=scheduler.shutdown, name="shutdown").start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    with Heart(context, "scheduler", doing="clock"):
+        log.info("scheduler ready", scheduler=context.name, tick_seconds=settings.tick_seconds)
+        scheduler.start()
+    clock.close()
+    log.info("scheduler stopped", scheduler=context.name)
+    return 0

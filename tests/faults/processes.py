@@ -1,0 +1,104 @@
+"""Real worker and scheduler processes for tests, and ways to hurt them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from limits.cli.working import environment
+from limits.settings import Settings
+from limits.store import reviews, workers
+from limits.store.db import Connection
+
+#: Until a process says that it is alive: imports take a while on a busy machine.
+START_SECONDS = 60.0
+
+
+class Process:
+    """A process in a session of its own, so that it can be killed with its children."""
+
+    def __init__(self, settings: Settings, *arguments: str, **extra: str) -> None:
+        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read when it is over)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "limits", *arguments],
+            env=environment(settings) | extra,
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,
+        )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def children(self) -> list[int]:
+        """The processes of the pool."""
+        with contextlib.suppress(FileNotFoundError):
+            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+        return []
+
+    def signal_all(self, number: int) -> None:
+        """Sends a signal to the process and its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """kill -9, of all of it."""
+        self.signal_all(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """SIGTERM to the process alone, as a service manager that is polite does it."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def said(self) -> str:
+        self.output.seek(0)
+        return self.output.read().decode(errors="replace")
+
+
+@contextlib.contextmanager
+def started(settings: Settings, *commands: tuple[str, ...], **extra: str) -> Iterator[list[Process]]:
+    """Processes that are gone at the end, whatever happens; what they said is printed for a failed test."""
+    processes = [Process(settings, *command, **extra) for command in commands]
+    try:
+        yield processes
+    finally:
+        for process in processes:
+            process.signal_all(signal.SIGCONT)
+            process.kill()
+            print(f"--- {process.process.args}\n{process.said()}")
+
+
+def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> float:
+    """Waits until something is so; the seconds it took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, f"not so after {seconds} seconds"
+        time.sleep(0.05)
+    return time.monotonic() - begun
+
+
+def alive(conn: Connection, processes: list[Process]) -> bool:
+    """Whether all of them have a heartbeat."""
+    for process in processes:
+        assert process.process.poll() is None, process.said()
+    seen = {row.pid for row in workers.list_workers(conn, max_age=workers.ALIVE_SECONDS)}
+    return seen.issuperset(process.pid for process in processes)
+
+
+def is_done(conn: Connection, review_id: int) -> bool:
+    return reviews.get(conn, review_id).state == "done"
+
+
+def decided(conn: Connection, review_id: int) -> int:
+    return reviews.progress(conn, review_id).users_done

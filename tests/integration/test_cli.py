@@ -1,0 +1,240 @@
+"""The command line as a program sees it: exit codes, one sentence on standard error, JSON on standard output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from limits.cli.working import environment
+from limits.settings import Settings, make_settings
+from limits.store.db import Connection, Database
+from tests import builders, invariants
+
+AS_OF = str(builders.AS_OF)
+
+
+@pytest.fixture
+def settings(database: Database, settings: Settings) -> Settings:
+    return make_settings(
+        database_url=database.url, broker_url=None, home=settings.home, concurrency=1, tick_seconds=1, actor="anna"
+    )
+
+
+def limits(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "limits", *arguments],
+        env=environment(settings) | extra,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def answer(settings: Settings, *arguments: str) -> dict[str, Any]:
+    done = limits(settings, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def users(conn: Connection) -> None:
+    for user_id in (1, 2, 3):
+        builders.add_steady_user(conn, user_id, credit_limit=300_000 * user_id)
+    builders.add_user(conn, 4, credit_limit=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["review", "run", "--as-of", "2026-13-01"], 2, "'2026-13-01' is not a date; write it YYYY-MM-DD"),
+        (["review", "run", "--as-of", "yesterday"], 2, "is not a date"),
+        (["review", "run"], 2, "Missing option '--as-of'"),
+        (["review", "run", "--as-of", "2999-01-01"], 1, "lies in the future"),
+        (["review", "run", "--as-of", AS_OF, "--policy", "nowhere"], 2, "there is no policy 'nowhere'"),
+        (["review", "run", "--as-of", AS_OF, "--schedule", " "], 2, "it is empty"),
+        (["review", "show", "0"], 2, "'0' is not a number"),
+        (["review", "show", "99999999999999999999"], 2, "is not a number"),
+        (["review", "show", "7"], 2, "there is no review 7"),
+        (["review", "list", "--limit", "0"], 2, "not in the range"),
+        (["review", "nonsense"], 2, "No such command 'nonsense'"),
+        (["recompute", "1"], 2, "Missing option '--reason'"),
+        (["recompute", "one", "--reason", "x"], 2, "'one' is not a number"),
+        (["recompute", "1", "--reason", "x"], 2, "there is no user 1"),
+        (["recompute", "1", "--reason", "a\x1bb"], 2, "cannot be printed"),
+        (["recompute", "1", "--reason", "x", "--key", "k"], 2, "--key goes with --apply"),
+        (["explain", "5"], 2, "there is no user 5"),
+        (["explain", "5", "--lang", "de"], 2, "'de' is not one of"),
+        (["worker", "--concurrency", "0"], 2, "not in the range"),
+        (["schedule", "add", "nightly", "--at", "2:00"], 2, "'2:00' is not a time"),
+        (["schedule", "add", "nightly", "--at", "24:00"], 2, "is not a time"),
+        (["schedule", "add", "nightly", "--time-zone", "Mars/Olympus"], 2, "there is no time zone 'Mars/Olympus'"),
+        (["schedule", "pause", "nightly"], 2, "there is no schedule 'nightly'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_bad_argument_is_one_sentence(settings: Settings, arguments: list[str], code: int, says: str) -> None:
+    done = limits(settings, *arguments)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert says in done.stderr
+    assert done.stderr.startswith("limits: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "says"),
+    [
+        ("LIMITS_DATABASE_URL", "mysql://secret@localhost/x", 2, "LIMITS_DATABASE_URL cannot be used"),
+        ("LIMITS_DATABASE_URL", "postgresql://u:secret@127.0.0.1:1/x", 3, "cannot connect to the database"),
+        ("LIMITS_BROKER_URL", "kafka://secret@localhost", 2, "LIMITS_BROKER_URL cannot be used"),
+        ("LIMITS_CONCURRENCY", "many", 2, "LIMITS_CONCURRENCY cannot be used"),
+        ("LIMITS_TICK_SECONDS", "0", 2, "LIMITS_TICK_SECONDS cannot be used"),
+    ],
+)
+def test_a_bad_setting_is_one_sentence(settings: Settings, name: str, value: str, code: int, says: str) -> None:
+    for command in (["review", "list"], ["worker"], ["scheduler"]):
+        done = limits(settings, *command, **{name: value})
+        assert done.returncode == code, done.stderr
+        assert says in done.stderr
+        assert "secret" not in done.stderr
+        assert done.stderr.count("\n") == 1
+    seen = json.loads(limits(settings, "doctor", "--json", **{name: value}).stdout)
+    assert not seen["healthy"]
+    assert says in " ".join(finding["says"] for finding in seen["findings"])
+
+
+def test_a_review_from_the_command_line(settings: Settings, conn: Connection, users: None) -> None:
+    tried = answer(settings, "review", "run", "--as-of", AS_OF, "--dry-run")
+    assert conn.execute("SELECT count(*) FROM limits.reviews").fetchone() == (0,)
+    made = answer(settings, "review", "run", "--as-of", AS_OF)
+    assert made["created"]
+    assert made["state"] == "done"
+    for name in ("users", "raised", "held", "lowered", "quarantined", "exposure_after_minor"):
+        assert made[name] == tried[name], name
+    assert made["actor"] == "anna"
+    again = answer(settings, "review", "run", "--as-of", AS_OF)
+    assert again == made | {"created": False}
+    (listed,) = answer(settings, "review", "list")["reviews"]
+    assert listed["review_id"] == made["review_id"]
+    shown = answer(settings, "review", "show", str(made["review_id"]))
+    assert [e["user_id"] for e in shown["exceptions"]] == [4]
+    for command in (["list"], ["show", "1"], ["run", "--as-of", AS_OF], ["run", "--as-of", AS_OF, "--dry-run"]):
+        done = limits(settings, "review", *command)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert "nothing was changed now" in limits(settings, "review", "run", "--as-of", AS_OF).stderr
+    invariants.check(conn)
+
+
+def test_one_user_from_the_command_line(settings: Settings, conn: Connection, users: None) -> None:
+    call = ["recompute", "1", "--reason", "asked on the phone", "--as-of", AS_OF]
+    shown = answer(settings, *call)
+    assert (shown["applied"], shown["entry_id"]) == (False, 0)
+    made = answer(settings, *call, "--apply", "--key", "k-1")
+    assert (made["applied"], made["repeated"]) == (True, False)
+    assert made["limit_after_minor"] == shown["limit_after_minor"]
+    assert answer(settings, *call, "--apply", "--key", "k-1") == made | {"repeated": True}
+    other = limits(settings, "recompute", "2", "--reason", "x", "--apply", "--key", "k-1")
+    assert other.returncode == 2
+    assert "'k-1' was used for user 1" in other.stderr
+    explained = answer(settings, "explain", "1")
+    assert explained["entry_id"] == made["entry_id"]
+    assert explained["review_reason"] == "asked on the phone"
+    for language in ("en", "zh"):
+        done = limits(settings, "explain", "1", "--lang", language)
+        assert done.returncode == 0
+        assert done.stdout
+    aside = limits(settings, "recompute", "4", "--reason", "x", "--apply")
+    assert aside.returncode == 1
+    assert "user 4 gets no decision" in aside.stderr
+    invariants.check(conn)
+
+
+def test_with_neither_broker_nor_scheduler_the_wait_ends(settings: Settings, conn: Connection, users: None) -> None:
+    done = limits(settings, "review", "run", "--as-of", AS_OF, LIMITS_BROKER_URL="amqp://guest:secret@127.0.0.1:1//")
+    assert done.returncode == 3, done.stderr
+    assert "the broker cannot be reached" in done.stderr
+    assert "secret" not in done.stderr
+    # The review stays owed, and is seen through once there is a broker.
+    assert answer(settings, "review", "run", "--as-of", AS_OF)["state"] == "done"
+
+
+def test_schedules(settings: Settings) -> None:
+    assert (
+        limits(settings, "schedule", "add", "nightly", "--at", "01:30", "--time-zone", "Asia/Shanghai").returncode == 0
+    )
+    twice = limits(settings, "schedule", "add", "nightly")
+    assert twice.returncode == 2
+    assert "there is a schedule 'nightly' already" in twice.stderr
+    assert limits(settings, "schedule", "pause", "nightly").returncode == 0
+    (row,) = answer(settings, "schedule", "list")["schedules"]
+    assert (row["at"], row["time_zone"], row["paused"]) == ("01:30", "Asia/Shanghai", True)
+    assert limits(settings, "schedule", "resume", "nightly").returncode == 0
+    assert not answer(settings, "schedule", "list")["schedules"][0]["paused"]
+
+
+def test_the_doctor_finds_nothing_broken(settings: Settings) -> None:
+    seen = answer(settings, "doctor")
+    assert seen["healthy"]
+    states = {finding["check"]: finding["state"] for finding in seen["findings"]}
+    assert states == {
+        "settings": "ok", "policy": "ok", "database": "ok", "schema": "ok", "roles": "ok", "broker": "ok",
+        "workers": "warn", "schedulers": "warn", "schedules": "warn", "reviews": "ok",
+    }  # fmt: skip
+    assert all(finding["mend"] for finding in seen["findings"] if finding["state"] != "ok")
+
+
+def test_the_doctor_names_what_is_broken(settings: Settings, conn: Connection) -> None:
+    done = limits(settings, "doctor", LIMITS_POLICY="nowhere", LIMITS_BROKER_URL="redis://127.0.0.1:1/0")
+    assert done.returncode == 1
+    assert "there is no policy 'nowhere'" in done.stdout
+    assert "fail  broker" in done.stdout
+    assert "2 of " in done.stdout
+
+
+@pytest.mark.slow
+def test_up_runs_all_and_starts_again_what_dies(settings: Settings, conn: Connection) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "limits", "up"],
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        first = _pids(conn)
+        os.kill(first["worker"], signal.SIGKILL)
+        second = _pids(conn, other_than=first["worker"])
+        assert second["scheduler"] == first["scheduler"]
+        assert answer(settings, "doctor")["healthy"]
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        said = process.communicate()[1]
+    assert "worker was killed by SIGKILL; starting it again" in said
+    for pid in second.values():
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def _pids(conn: Connection, *, other_than: int = 0) -> dict[str, int]:
+    """The processes that are alive, once there is one of each kind."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        rows = conn.execute("SELECT kind, pid FROM limits.workers WHERE pid <> %s", (other_than,)).fetchall()
+        if {kind for kind, _ in rows} == {"worker", "scheduler"}:
+            return dict(rows)
+        time.sleep(0.1)
+    raise AssertionError("not both are alive after a minute")
