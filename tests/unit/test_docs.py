@@ -68,7 +68,7 @@ def resolve(line: str) -> list[tuple[Any, list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("line", commands())
+@pytest.mark.parametrize("line", list(commands()))
 def test_every_command_named_is_there(line: str) -> None:
     for command, options in resolve(line):
         known = {option for p in command.params for option in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
