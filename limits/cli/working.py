@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from limits.cli.supervise import GRACE_SECONDS, end_with_parent
 from limits.errors import BrokerError, LimitsError
@@ -42,49 +43,84 @@ def command(*arguments: str) -> list[str]:
 def workers_at_hand(database: Database, settings: Settings) -> Iterator[Callable[[], None]]:
     """At least one worker while it lasts; where none is there, one is started and stopped here.
 
-    Gives a function that raises LimitsError when the one started here has ended.
+    Gives a function to call now and then: it starts a worker when those that were there are
+    gone, and raises LimitsError when the one started here has ended.
     """
-    from limits.store import workers
+    own = _OwnWorker(database, settings)
+    try:
+        own.check()
+        yield own.check
+    finally:
+        own.stop()
 
-    with database.connect("operations", "limits review") as conn:
-        alive = workers.list_workers(conn, "worker", max_age=workers.ALIVE_SECONDS)
-    if alive:
-        yield lambda: None
-        return
-    with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
+
+class _OwnWorker:
+    """A worker of our own, as soon as there is no other."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._looked = float("-inf")
+
+    def check(self) -> None:
+        if self._process is not None:
+            if self._process.poll() is not None:
+                raise LimitsError(f"the worker ended: {self._last_line()}; see what is wrong: limits doctor")
+            return
+        if time.monotonic() - self._looked < SWEEP_SECONDS:
+            return
+        self._looked = time.monotonic()
+        if not self._alive():
+            self._start()
+
+    def _alive(self) -> set[int]:
+        from limits.store import workers
+
+        with self._database.connect("operations", "limits review") as conn:
+            rows = workers.list_workers(conn, "worker", max_age=workers.ALIVE_SECONDS)
+        # One of this machine that was killed a moment ago is known by its number.
+        return {row.pid for row in rows if row.host != socket.gethostname() or _exists(row.pid)}
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
             command("worker"),
-            env=environment(settings) | {"LIMITS_LOG_LEVEL": "warning"},
+            env=environment(self._settings) | {"LIMITS_LOG_LEVEL": "warning"},
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=self._output,
+            stderr=self._output,
             start_new_session=True,  # Ctrl-C at the terminal reaches this process only
             preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads here)
         )
+        while self._process.pid not in self._alive():
+            self.check()
+            time.sleep(0.1)
 
-        def check() -> None:
-            if process.poll() is not None:
-                raise LimitsError(f"the worker ended: {_last_line(output)}; see what is wrong: limits doctor")
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._output.close()
 
-        try:
-            yield check
-        finally:
-            _stop(process)
+    def _last_line(self) -> str:
+        self._output.seek(0)
+        lines = self._output.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
+def _exists(pid: int) -> bool:
     try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _last_line(output: IO[bytes]) -> str:
-    output.seek(0)
-    lines = output.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def see_through(

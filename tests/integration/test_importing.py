@@ -267,10 +267,11 @@ def test_the_import_is_on_record_and_the_quarantine_can_be_read(
     body = f"{EVENT}\n{EVENT.replace('100.00', 'NaN')}\n{EVENT.replace(',1,', ',9,')}\n".encode()
     counts = load(ops, "events", tmp_path, body)
     file = tmp_path / "events.csv"
-    assert rows(ops, "SELECT kind, source, file_name, file_sha256, actor, finished_at IS NOT NULL, rows_total, "
-                     "rows_new, rows_known, rows_quarantined FROM limits.imports WHERE import_id = %s", counts.import_id) == [
-        ("events", "bank", "events.csv", hashlib.sha256(file.read_bytes()).digest(), "tester", True, 3, 1, 0, 2)
-    ]  # fmt: skip
+    columns = "kind, source, file_name, file_sha256, actor, rows_total, rows_new, rows_known, rows_quarantined"
+    done = "finished_at >= started_at AND import_id = %s"
+    assert rows(ops, f"SELECT {columns} FROM limits.imports WHERE {done}", counts.import_id) == [
+        ("events", "bank", "events.csv", hashlib.sha256(file.read_bytes()).digest(), "tester", 3, 1, 0, 2)
+    ]
     with database.connect("auditor", "limits test") as auditor:
         assert quarantine.list_rows(auditor, kind="events", reason=None, limit=50) == [
             ("events.csv", "3", "not_a_number", 'amount "NaN" is not a decimal number'),
