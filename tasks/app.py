@@ -115,6 +115,7 @@ def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, 
         name = f"limits-{database_queue.database_tag(conn)}"
     if settings.broker_url.startswith("redis"):
         options |= {
+            "global_keyprefix": f"{name}:",  # what is not acknowledged is kept apart from that of others too
             "visibility_timeout": VISIBILITY_SECONDS,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import tempfile
 import time
@@ -137,11 +138,15 @@ def review_all(
     database: Database, settings: Settings, tonight: dt.date, say: Say, *, quiet: bool
 ) -> Iterator[ReviewRow]:
     """Reviews the month-ends and tonight, oldest first, through worker processes."""
+    from limits import engine
     from limits.cli.review import run_now
     from limits.cli.working import workers_at_hand
 
-    with workers_at_hand(database, settings):
-        for date in review_dates(tonight):
+    dates = review_dates(tonight)
+    with contextlib.ExitStack() as stack:
+        if not all(engine.reviewed(database, SCHEDULE, date) for date in dates):
+            stack.enter_context(workers_at_hand(database, settings))
+        for date in dates:
             row = run_now(database, settings, as_of=date, schedule=SCHEDULE, policy=POLICY, actor=ACTOR, quiet=quiet)
             say(
                 f"review {row.review_id} as of {date}: {row.users_raised or 0:,} raised, {row.users_held or 0:,} held, "

@@ -5,7 +5,7 @@ The same few steps serve all three. ``asking`` has what a person or the clock as
 the steps that they share.
 """
 
-from limits.engine.asking import finished, policy_for, progress, request_review, review_today, watch
+from limits.engine.asking import finished, policy_for, progress, request_review, review_today, reviewed, watch
 from limits.engine.deciding import Decided, code_version, decide_users, input_digests
 from limits.engine.running import Worked, run_shard, work
 from limits.engine.single import Recompute, recompute
@@ -27,6 +27,7 @@ __all__ = [
     "recompute",
     "request_review",
     "review_today",
+    "reviewed",
     "run_shard",
     "watch",
     "work",

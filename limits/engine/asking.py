@@ -71,6 +71,13 @@ def request_review(
         return _owe(conn, schedule, as_of, policy_for(policy or settings.policy, as_of), actor)
 
 
+def reviewed(database: Database, schedule: str, as_of: dt.date) -> bool:
+    """Whether a schedule's review as of a date is done."""
+    with database.connect("operations", "limits review") as conn:
+        row = reviews.of_date(conn, schedule, as_of)
+        return row is not None and row.state == "done"
+
+
 def due(schedule: Schedule, now: dt.datetime) -> dt.date | None:
     """The business date that a schedule owes a review for at an instant; None when it owes none.
 

@@ -22,17 +22,23 @@ BEGIN
     IF EXISTS (SELECT FROM pg_class WHERE relname = v_name AND relnamespace = 'limits'::regnamespace) THEN
         RETURN;
     END IF;
+    IF p_table = 'limits.events'::regclass THEN
+        -- Made apart and then attached: CREATE ... PARTITION OF would lock out every reader of
+        -- events until the import that needs the month commits.
+        EXECUTE format('CREATE TABLE limits.%I (LIKE limits.events INCLUDING ALL)', v_name);
+        EXECUTE format('ALTER TABLE limits.events ATTACH PARTITION limits.%I FOR VALUES FROM (%L) TO (%L)',
+                       v_name, v_month, (v_month + interval '1 month')::date);
+        RETURN;
+    END IF;
     EXECUTE format('CREATE TABLE limits.%I PARTITION OF %s FOR VALUES FROM (%L) TO (%L)',
                    v_name, p_table, v_month, (v_month + interval '1 month')::date);
-    IF p_table = 'limits.adjustment_log'::regclass THEN
-        -- A trigger on the parent does not fire for TRUNCATE of a partition.
-        EXECUTE format('CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON limits.%I
-                        FOR EACH ROW EXECUTE FUNCTION limits.refuse_change()', v_name);
-        EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON limits.%I
-                        FOR EACH STATEMENT EXECUTE FUNCTION limits.refuse_change()', v_name);
-        EXECUTE format('ALTER TABLE limits.%I ENABLE ALWAYS TRIGGER append_only_rows,
-                                              ENABLE ALWAYS TRIGGER append_only_truncate', v_name);
-    END IF;
+    -- A trigger on the parent does not fire for TRUNCATE of a partition.
+    EXECUTE format('CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON limits.%I
+                    FOR EACH ROW EXECUTE FUNCTION limits.refuse_change()', v_name);
+    EXECUTE format('CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON limits.%I
+                    FOR EACH STATEMENT EXECUTE FUNCTION limits.refuse_change()', v_name);
+    EXECUTE format('ALTER TABLE limits.%I ENABLE ALWAYS TRIGGER append_only_rows,
+                                          ENABLE ALWAYS TRIGGER append_only_truncate', v_name);
 END $$;
 
 CREATE FUNCTION limits.refuse_change() RETURNS trigger

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 
 from limits import engine
 from limits.engine import running
@@ -55,9 +56,20 @@ def settings(request: pytest.FixtureRequest, settings: Settings, services: dict[
     )
     yield made
     if request.param:
-        app = make_app(made, Database(made.database_url or ""))
-        with app.connection_for_write() as connection:
-            connection.default_channel.queue_delete(app.conf.task_default_queue)
+        _clear(make_app(made, Database(made.database_url or "")), made.broker_url or "")
+
+
+def _clear(app: Any, url: str) -> None:
+    """Removes from the broker what this database's messages left there."""
+    name = app.conf.task_default_queue
+    if url.startswith("redis"):
+        with redis.Redis.from_url(url) as client:
+            for key in client.scan_iter(f"{name}:*"):
+                client.delete(key)
+        return
+    with app.connection_for_write() as connection:
+        connection.default_channel.queue_delete(name)
+        connection.default_channel.exchange_delete(name)
 
 
 @pytest.fixture(autouse=True)
