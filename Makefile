@@ -4,6 +4,8 @@ MAKEFLAGS += --no-print-directory
 .SILENT:
 .PHONY: help setup demo test lint format cover lock clean
 BIN := .venv/bin
+# Many tests wait for processes, so that three of them share two cores well.
+JOBS ?= 3
 
 help:
 	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'
@@ -22,7 +24,7 @@ demo: setup
 	$(BIN)/limits demo $(DEMO_ARGS)
 
 test: setup
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 cover: setup
 	$(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)

@@ -31,6 +31,8 @@ WORDS = {
         "ceilings": "Ceilings, in {currency}: the lowest binds, and no raise passes it",
         "bound": "bound",
         "none": "no bound",
+        "too_small": "The change would be smaller than the policy lets a review make, so the limit stays.",
+        "softened": "The floor keeps the limit above the lowest ceiling.",
         "floor": "Floor",
         "floor_text": "{floor}: one review does not cut below it",
         "capacity": "Capacity",
@@ -61,6 +63,8 @@ WORDS = {
         "ceilings": "各项上限（{currency}）：最低者生效，上调不会超过它",
         "bound": "生效",
         "none": "不设限",
+        "too_small": "变动幅度小于政策规定的最小调整幅度，额度维持不变。",
+        "softened": "下限使额度高于最低的上限。",
         "floor": "下限",
         "floor_text": "{floor}：一次审查不会降到它以下",
         "capacity": "还款能力",
@@ -111,6 +115,8 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
         yield name, f"{place}. {reason_text(reason, language)} [{reason_code(reason)}]"
     if not entry.reasons:
         yield words["because"], words["nothing"]
+    if remark := _remark(entry):
+        yield "", words[remark]
     yield words["floor"], words["floor_text"].format(floor=amount(entry.floor_minor))
     quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
     yield words["capacity"], words["capacity_text"].format(**quantiles)
@@ -132,6 +138,15 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
     kind = entry.schedule or entry.review_kind
     yield words["review"], f"{entry.review_id} ({kind})" + (f": {entry.review_reason}" if entry.review_reason else "")
     yield words["entry"], str(entry.entry_id) if entry.entry_id else words["unlogged"]
+
+
+def _remark(entry: LogEntry) -> str | None:
+    """What beside the ceilings shaped the outcome: the floor, or hysteresis, which lets small changes be."""
+    if entry.limit_after_minor == entry.floor_minor > entry.lowest_ceiling_minor:
+        return "softened"
+    if entry.action == 0 and entry.lowest_ceiling_minor != entry.limit_before_minor:
+        return "too_small"
+    return None
 
 
 def _show_ceilings(entry: LogEntry, language: str) -> None:

@@ -209,6 +209,10 @@ def parse_policy(text: str, *, file: str) -> Policy:
         line = re.search(r"at line (\d+)", str(error))
         what = re.sub(r" \(at .*\)$", "", str(error))
         raise PolicyError(f"{file}:{line[1] if line else 1}: not TOML: {what}; mend the line") from None
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(
+            f"{file}:1: cannot be read: {type(error).__name__}; write numbers and lists of usual size"
+        ) from None
     if "body" in data:
         raise PolicyError(f"{file}:{_line(text, ('body',))}: unknown key 'body'; remove it")
     try:
@@ -241,6 +245,8 @@ def _problem(text: str, details: ErrorDetails) -> tuple[int, str]:
             return _line(text, path), f"{name} is missing; add it, for a policy has no defaults"
         case "value_error":
             return _line(text, path), f"{name}: {details['msg'].removeprefix('Value error, ')}"
+        case "date_type" | "date_from_datetime_parsing":
+            return _line(text, path), f"{name} must be a date, written without quotes such as 2026-01-01"
         case _:
             what = details["msg"].replace("Input should be", "must be")
             return _line(text, path), f"{name} {what[0].lower()}{what[1:]}; it is {details['input']!r}"

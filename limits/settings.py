@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     #: Policy pack by name, a TOML file, or a folder of them.
     policy: str = "standard"
     #: Who acts, as the log shall say, where no option names another.
-    actor: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    actor: Annotated[str, Field(max_length=500)] | None = None
     #: Users in one shard of a review, at most.
     shard_users: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     #: Users decided and applied in one transaction.
@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     #: How long a shard belongs to a worker that says nothing.
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     #: How often a worker says that it is alive.
-    heartbeat_seconds: Annotated[float, Field(gt=0, le=600)] = 5.0
+    heartbeat_seconds: Annotated[float, Field(gt=0, le=10)] = 5.0
     #: How often the scheduler looks for reviews that are owed or unfinished.
     tick_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     #: Worker processes of `limits worker`. None: one per core.
@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(("amqp://", "amqps://", "redis://", "rediss://")):
             raise ValueError("must start with amqp://, amqps://, redis:// or rediss://")
         return url
+
+    @field_validator("actor")
+    @classmethod
+    def _is_words(cls, actor: str | None) -> str | None:
+        # It stands in the log for ever.
+        if actor is not None and (not actor.strip() or not actor.isprintable()):
+            raise ValueError("must be a name of printable characters")
+        return actor
 
     @property
     def embedded(self) -> bool:
@@ -91,7 +99,10 @@ def home_dir(settings: Settings) -> Path:
     enter /root.
     """
     if settings.home is not None:
-        return settings.home.expanduser().absolute()
+        try:
+            return settings.home.expanduser().absolute()
+        except RuntimeError as error:
+            raise SettingsError(f"LIMITS_HOME cannot be used: {error}; write the path in full") from error
     if os.geteuid() == 0:
         return Path("/var/lib/limits")
     data = os.environ.get("XDG_DATA_HOME", "")

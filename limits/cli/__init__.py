@@ -83,10 +83,19 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 (the last resort: said in one line, kept in full)
+        if _is_trouble(error):
+            words = " ".join(str(error).split())
+            return _fail(f"the connection to the database was lost ({words}); run the command again", 3)
         return _unexpected(error, arguments)
     if result == INTERRUPTED:
         return _fail("interrupted", INTERRUPTED)
     return result if isinstance(result, int) else 0
+
+
+def _is_trouble(error: Exception) -> bool:
+    """Whether it is the database that went away. Where its module was never imported, it is not."""
+    module = sys.modules.get("limits.store.db")
+    return module is not None and isinstance(error, module.TROUBLE)
 
 
 def _sentence(error: typer.TyperException) -> str:

@@ -85,8 +85,10 @@ def list_quarantine(
     with common.database() as database, database.connect("auditor", "limits quarantine list") as conn:
         rows = list_rows(conn, kind=kind.value if kind else None, reason=reason, limit=limit)
     if json:
-        print_json({"rows": rows})
+        print_json({"rows": [{**row, "quarantined_at": row["quarantined_at"].isoformat()} for row in rows]})
     elif not rows:
         note("nothing in quarantine matches")
     else:
-        table(("file", "line", "reason", "detail"), rows)
+        columns = ("import", "source", "file", "line", "reason", "detail")
+        names = ("import_id", "source", "file_name", "line", "reason", "detail")
+        table(columns, [tuple(str(row[name]) for name in names) for row in rows], numbers=("import", "line"))

@@ -51,7 +51,11 @@ def doctor_command(json: common.Json = False) -> None:
     elif broken:
         say(f"{broken} of {len(findings)} checks failed", strong=True)
     else:
-        say(f"all {len(findings)} checks passed", strong=True)
+        warned = sum(finding.state == "warn" for finding in findings)
+        well = (
+            f"all {len(findings)} checks passed" if not warned else f"{len(findings) - warned} ok, {warned} to look at"
+        )
+        say(well, strong=True)
     if broken:
         raise typer.Exit(1)
 
@@ -124,7 +128,7 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     yield _tried("broker", lambda: _broker(database, settings), _broker_mend(settings))
     with database.connect("worker", "limits doctor") as conn:
         yield from _processes(conn)
-        yield _schedules(conn)
+        yield from _schedules(conn)
         yield from _reviews(conn)
 
 
@@ -175,14 +179,24 @@ def _processes(conn: Connection) -> Iterator[Finding]:
             yield Finding(f"{kind}s", "warn", f"no {kind} is alive{died}", f"limits {kind}, or limits up for all")
 
 
-def _schedules(conn: Connection) -> Finding:
+def _schedules(conn: Connection) -> Iterator[Finding]:
+    from limits import engine
     from limits.store import workers
 
     rows = workers.list_schedules(conn)
     on = [f"{row.schedule} at {row.run_at:%H:%M} {row.time_zone}" for row in rows if not row.paused]
     if not on:
-        return Finding("schedules", "warn", "none is on, so no review will be owed", "limits schedule add nightly")
-    return Finding("schedules", "ok", ", ".join(on))
+        yield Finding("schedules", "warn", "none is on, so no review will be owed", "limits schedule add nightly")
+        return
+    yield Finding("schedules", "ok", ", ".join(on))
+    for row in rows:
+        if row.paused:
+            continue
+        try:
+            engine.policy_for(row.pack, max(row.starts_on, common.today()))
+        except LimitsError as error:
+            says = f"{row.schedule} owes no review: {' '.join(str(error).split())}"
+            yield Finding("schedules", "fail", says, "put the policy back, or pause the schedule and add another")
 
 
 def _reviews(conn: Connection) -> Iterator[Finding]:

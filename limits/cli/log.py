@@ -144,7 +144,7 @@ def export_entries(
     reason: ReasonOption = None,
     actor: ActorOption = None,
 ) -> None:
-    """Every decision that matches, oldest first, in constant memory; amounts in minor units."""
+    """Every decision that matches, by date, review and user, in constant memory; amounts in minor units."""
     from limits.store import log as store
     from limits.store.export import WRITERS
     from limits.terminal import note

@@ -19,6 +19,9 @@ review = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Review everybody as of a date: run, list, show."
 )
 
+#: Users without a decision that are shown by name.
+EXAMPLES = 10
+
 ScheduleName = Annotated[str | None, common.words_option("--schedule", "Only reviews of this schedule.", "NAME")]
 
 
@@ -87,6 +90,7 @@ def run_now(
             note(
                 f"schedule {schedule} has been reviewed as of {as_of} (review {row.review_id}): nothing was changed now"
             )
+        _note_other_policy(row, policy, as_of)
         return row
     if not row.created and not quiet:
         note(f"review {row.review_id} of schedule {schedule} as of {as_of} is there already; seeing it through")
@@ -96,6 +100,15 @@ def run_now(
     ):
         see_through(database, settings, row.review_id, bar=bar, check=check)
     return dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
+
+
+def _note_other_policy(row: ReviewRow, policy: str | None, as_of: dt.date) -> None:
+    """Says so where another policy is named now than the one that decided."""
+    from limits import engine
+    from limits.terminal import note
+
+    if policy is not None and engine.policy_for(policy, as_of).policy_hash != row.policy_hash:
+        note(f"it was decided by another policy than {policy}, not used now; see: limits review show {row.review_id}")
 
 
 @review.command("list")
@@ -200,14 +213,15 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     from limits.terminal import bars, say
 
     seen = reviews.progress(conn, row.review_id)
-    currency = parse_policy(policies.load_policy(conn, row.policy_hash), file="its policy").currency
+    policy = parse_policy(policies.load_policy(conn, row.policy_hash), file="its policy")
+    currency = policy.currency
     exponent = recomputes.facts(conn, currency).exponent
     say(f"Review {row.review_id} as of {row.business_date}: {row.state}", strong=True)
     if row.error:
         say(f"  error      {row.error}")
     say(f"  schedule   {row.schedule or row.kind}" + (f": {row.reason}" if row.reason else ""))
     say(f"  actor      {row.actor}")
-    say(f"  policy     sha256 {row.policy_hash.hex()}")
+    say(f"  policy     {policy.pack} of {policy.effective_on}, sha256 {row.policy_hash.hex()}")
     say(
         f"  users      {_count(row.users_total)}: {seen.raised:,} raised, {seen.held:,} held, "
         f"{seen.lowered:,} lowered, {seen.quarantined:,} quarantined, {seen.skipped:,} skipped"
@@ -226,17 +240,20 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     _print_exceptions(
         [
             (e["user_id"], e["outcome"], e["reason"], e["detail"])
-            for e in reviews.exceptions(conn, row.review_id, limit=10)
-        ]
+            for e in reviews.exceptions(conn, row.review_id, limit=EXAMPLES)
+        ],
+        seen.quarantined + seen.skipped,
     )
 
 
-def _print_exceptions(rows: list[tuple[int, str, str, str]]) -> None:
-    from limits.terminal import say, table
+def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int) -> None:
+    from limits.terminal import note, say, table
 
     if rows:
         say("  users without a decision")
         table(("user", "outcome", "reason", "detail"), [(str(user), *rest) for user, *rest in rows], numbers=("user",))
+    if total > len(rows):
+        note(f"and {total - len(rows):,} more; `limits review show` with --json lists those of a review")
 
 
 def _dry_run(database: Database, settings: Settings, as_of: dt.date, policy: str | None, *, json: bool) -> None:
@@ -324,7 +341,7 @@ def _print_dry_run(run: DryRun) -> None:
             ],
             numbers=("user", "before", "after", "change"),
         )
-    _print_exceptions([(e.user_id, e.outcome, e.reason, e.detail) for e in run.examples])
+    _print_exceptions([(e.user_id, e.outcome, e.reason, e.detail) for e in run.examples], run.quarantined + run.skipped)
 
 
 def _count(number: int | None) -> str:

@@ -134,11 +134,11 @@ def add_schedule(
     if time_zone not in zoneinfo.available_timezones():
         raise typer.BadParameter(f"--time-zone: there is no time zone {time_zone!r}; write it like Europe/Prague")
     first: Any = starts_on or common.today() + dt.timedelta(days=1)
-    pack = policy or settings.policy
+    pack = policies.lasting_name(policy or settings.policy)
     policies.read_pack(pack)
     with common.database(settings) as database, database.connect("operations", "limits schedule add") as conn:
         if not workers.add_schedule(conn, name, pack=pack, run_at=start, time_zone=time_zone, starts_on=first):
-            raise typer.BadParameter(f"there is a schedule {name!r} already; see: limits schedule list")
+            raise typer.BadParameter(f"there is a schedule {name!r} already; limits schedule list shows it")
     note(f"schedule {name}: each day at {at} {time_zone}, from business date {first} on, by policy {pack}")
 
 

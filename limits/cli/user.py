@@ -36,7 +36,7 @@ def recompute_command(
     from limits.terminal import note, print_json
 
     if key is not None and not apply:
-        raise typer.BadParameter("--key goes with --apply: without it nothing is applied that could be doubled")
+        raise typer.BadParameter("--key is only for --apply; without --apply nothing is done that could be done twice")
     settings = get_settings()
     date: Any = as_of  # the option's parser has made a date of it
     with common.database(settings) as database:
@@ -83,9 +83,8 @@ def explain_command(
         if found is None:
             recomputes.last_decided(conn, user_id)
             until = f" as of {date} or before" if date else ""
-            raise NotFound(
-                f"no decision about user {user_id}{until} is in the log; make one: limits recompute {user_id}"
-            )
+            mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
+            raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
     if json:
         print_json(found.as_dict())
     else:

@@ -13,7 +13,7 @@ from limits.errors import ReviewRefused, SettingsError
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
 from limits.store import policies, reviews
-from limits.store.db import Connection, Database
+from limits.store.db import TROUBLE, Connection, Database
 from limits.store.reviews import Progress, ReviewRow
 from limits.store.workers import Schedule
 
@@ -24,6 +24,9 @@ MANUAL = "manual"
 
 #: How often a review that is watched is looked at, in seconds.
 WATCH_SECONDS = 0.25
+
+#: How often in a row a lost connection is made anew before watching is given up.
+WATCH_PATIENCE = 5
 
 
 def today() -> dt.date:
@@ -122,14 +125,24 @@ def progress(database: Database, review_id: int) -> Progress:
 
 
 def watch(database: Database, review_id: int, *, seconds: float = WATCH_SECONDS) -> Iterator[Progress]:
-    """How far a review has come, again and again until it is over."""
-    with database.connect("operations", "limits review") as conn:
-        while True:
-            seen = reviews.progress(conn, review_id)
-            yield seen
-            if seen.is_final:
-                return
-            time.sleep(seconds)
+    """How far a review has come, again and again until it is over. A lost connection is made anew, a few times."""
+    lost = 0
+    while True:
+        try:
+            with database.connect("operations", "limits review") as conn:
+                while True:
+                    seen = reviews.progress(conn, review_id)
+                    lost = 0
+                    yield seen
+                    if seen.is_final:
+                        return
+                    time.sleep(seconds)
+        except TROUBLE as error:
+            lost += 1
+            log.warning("connection lost while watching", review_id=review_id, error=" ".join(str(error).split()))
+            if lost > WATCH_PATIENCE:
+                raise
+            time.sleep(lost)
 
 
 def finished(database: Database, review_id: int) -> ReviewRow:

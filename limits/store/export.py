@@ -50,7 +50,7 @@ def write_jsonl(entries: Iterator[LogEntry], file: BinaryIO, progress: Callable[
 
 
 def write_parquet(entries: Iterator[LogEntry], file: BinaryIO, progress: Callable[[int], None]) -> int:
-    """Parquet with one row group for each batch; amounts are int64, digests are bytes."""
+    """Parquet with one row group for each batch; amounts are int64, digests are hex text as in the other formats."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -96,8 +96,8 @@ _COLUMNS: dict[str, str] = {
     "version_after": "int64",
     "policy_pack": "string",
     "policy_effective_on": "date",
-    "policy_hash": "bytes",
-    "input_digest": "bytes",
+    "policy_hash": "string",
+    "input_digest": "string",
     "code_version": "string",
     "actor": "string",
     "session_role": "string",
@@ -124,7 +124,6 @@ def _parquet_schema(pa: Any) -> Any:
         "string": pa.string(),
         "date": pa.date32(),
         "instant": pa.timestamp("us", tz="UTC"),
-        "bytes": pa.binary(),
         "strings": pa.list_(pa.string()),
         "ceilings": pa.map_(pa.string(), pa.int64()),
     }
@@ -137,8 +136,6 @@ def _parquet_row(entry: LogEntry) -> dict[str, Any]:
         "as_of": entry.as_of,
         "decided_at": entry.decided_at,
         "policy_effective_on": entry.policy_effective_on,
-        "policy_hash": entry.policy_hash,
-        "input_digest": entry.input_digest,
         "ceilings_minor": list(row["ceilings_minor"].items()),
     }
     return row

@@ -132,7 +132,7 @@ def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
     )  # fmt: skip
     yield (
         users["currency"] != currency, "skipped", "other_currency",
-        lambda r: f"the user's currency is {users['currency'][r]}, the policy's is {currency}",
+        lambda r: f"the user's currency is {users['currency'][r]}, the policy's is {currency}; name another policy",
     )  # fmt: skip
     yield (
         users["status"] == "closed", "skipped", "closed",

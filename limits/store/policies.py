@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -16,7 +17,7 @@ from limits.policy import Policy, parse_policy
 from limits.store.queries import query
 
 #: A policy is a page that people read; anything much larger is some other file.
-LARGEST_FILE = 256 * 1024
+LARGEST_FILE = 64 * 1024
 
 
 def pack_names() -> list[str]:
@@ -32,18 +33,28 @@ def read_pack(name: str) -> list[Policy]:
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir():
         files: list[Traversable] = list((_shipped() / name).iterdir())
     else:
-        path = Path(name).expanduser()
-        if not path.exists():
+        try:
+            path = Path(name).expanduser()
+            files = list(path.iterdir()) if path.is_dir() else [path] if name and path.exists() else []
+        except (OSError, RuntimeError, ValueError) as error:
+            raise PolicyError(f"cannot read the policy {name[:80]!r}: {error}") from error
+        if not files and not (name and path.is_dir()):
             raise PolicyError(
-                f"there is no policy {name!r}: name a pack ({', '.join(pack_names())}), a TOML file or a folder of them"
+                f"there is no policy {name[:80]!r}: name a pack ({', '.join(pack_names())}), a TOML file or a folder "
+                "of them"
             )
-        files = list(path.iterdir()) if path.is_dir() else [path]
     wanted = sorted((file for file in files if file.name.endswith(".toml")), key=lambda file: file.name)
     if not wanted:
         raise PolicyError(f"{name} holds no policy; a policy is a file that ends in .toml")
     history = [read_policy(file) for file in wanted]
     _check_history(name, history)
     return sorted(history, key=lambda policy: policy.effective_on)
+
+
+def lasting_name(name: str) -> str:
+    """The name by which a pack is found from any folder: a path is made absolute, a shipped pack keeps its name."""
+    shipped = re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir()
+    return name if shipped else str(Path(name).expanduser().absolute())
 
 
 def read_policy(file: Traversable) -> Policy:
@@ -59,6 +70,8 @@ def read_policy(file: Traversable) -> Policy:
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
         raise PolicyError(f"{file}:{line}: not UTF-8; save the file as UTF-8") from error
+    if text.startswith("\ufeff"):
+        raise PolicyError(f"{file}:1: the file begins with a byte order mark; save it as UTF-8 without one")
     return parse_policy(text, file=str(file))
 
 
@@ -95,4 +108,6 @@ def load_policy(conn: psycopg.Connection[Any], policy_hash: bytes) -> str:
         body = cursor.execute(query("policy_load"), {"policy_hash": policy_hash}).fetchone()
     if body is None:
         raise NotFound(f"no policy {policy_hash.hex()} is kept in the database")
+    if hashlib.sha256(body.encode()).digest() != bytes(policy_hash):
+        raise PolicyError(f"the policy kept as {policy_hash.hex()} has another text than that hash; nothing may use it")
     return str(body)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from limits.errors import InputError
 from limits.store.queries import query
@@ -53,9 +54,9 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 def list_rows(
     conn: psycopg.Connection[Any], *, kind: str | None = None, reason: str | None = None, limit: int = 50
-) -> list[tuple[str, str, str, str]]:
-    """Up to ``limit`` rows as (file, line, reason, detail): the newest import first, its rows by line."""
+) -> list[dict[str, Any]]:
+    """Up to ``limit`` rows, every column by name: the newest import first, its rows by line."""
     if reason is not None and reason not in REASONS:
         raise InputError(f"there is no reason {reason!r}; the reasons are {', '.join(REASONS)}")
-    with conn.cursor() as cursor:
+    with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query("quarantine_list"), {"kind": kind, "reason": reason, "limit": limit}).fetchall()

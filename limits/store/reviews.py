@@ -182,8 +182,8 @@ def progress(conn: Connection, review_id: int) -> Progress:
     return found
 
 
-def exceptions(conn: Connection, review_id: int, *, limit: int = 1000) -> list[dict[str, Any]]:
-    """Users of the review who got no decision: user_id, outcome, reason, detail, at."""
+def exceptions(conn: Connection, review_id: int, *, limit: int | None = None) -> list[dict[str, Any]]:
+    """Users of the review who got no decision: user_id, outcome, reason, detail, at; all of them without a limit."""
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query("review_exceptions"), {"review_id": review_id, "limit": limit}).fetchall()
 

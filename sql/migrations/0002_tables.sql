@@ -196,12 +196,14 @@ CREATE TABLE limits.dirty_months (
 -- Policy, schedules, reviews -----------------------------------------------------------
 
 CREATE TABLE limits.policies (
-    policy_hash  bytea PRIMARY KEY CHECK (length(policy_hash) = 32),   -- sha256 of body
+    policy_hash  bytea PRIMARY KEY,
     pack         text NOT NULL,
     effective_on date NOT NULL,
     body         text NOT NULL,             -- the TOML file, byte for byte
     actor        text NOT NULL,
-    stored_at    timestamptz NOT NULL DEFAULT now()
+    stored_at    timestamptz NOT NULL DEFAULT now(),
+    -- A text under another text's hash would decide in its name.
+    CHECK (policy_hash = sha256(convert_to(body, 'UTF8')))
 );
 
 CREATE TABLE limits.schedules (
@@ -335,7 +337,8 @@ CREATE INDEX adjustment_log_user ON limits.adjustment_log (user_id, as_of);
 -- Decisions on their way into the log: written by COPY, read and removed by
 -- limits.apply_decisions in the same transaction, so no committed row is ever here.
 -- The token is part of the key, so that a worker that stopped half way through a COPY
--- never makes the next holder of its lease wait.
+-- never makes the next holder of its lease wait; so is the transaction, which nobody may
+-- name: rows that somebody else left here are never taken for the worker's own.
 CREATE UNLOGGED TABLE limits.decision_stage (
     review_id          bigint NOT NULL,
     shard              integer NOT NULL,
@@ -356,7 +359,8 @@ CREATE UNLOGGED TABLE limits.decision_stage (
     capacity_method    smallint NOT NULL,
     months_observed    smallint NOT NULL,
     input_digest       bytea NOT NULL,
-    PRIMARY KEY (review_id, shard, token, user_id)
+    staged_in          xid8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (review_id, shard, token, staged_in, user_id)
 );
 
 -- One message per changed limit, written in the transaction that changes it (I3).

@@ -3,23 +3,30 @@
 
 SET LOCAL ROLE limits_owner;
 
+-- Every SECURITY DEFINER function names pg_temp last in its search_path: left out, it would be
+-- searched first, and a caller's temporary table or type would run with the owner's rights.
+
 -- Months of a partitioned table, made when first needed. Concurrent callers meet on an
 -- advisory lock and the second finds the work done.
 CREATE FUNCTION limits.ensure_month(p_table regclass, p_month date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits SET timezone = 'UTC' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp SET timezone = 'UTC' AS $$
 DECLARE
     v_month date := date_trunc('month', p_month)::date;
-    v_name  text := format('%s_%s', (SELECT relname FROM pg_class WHERE oid = p_table), to_char(v_month, 'YYYY_MM'));
+    v_name  text := format('%s_%s', (SELECT relname FROM pg_catalog.pg_class WHERE oid = p_table), to_char(v_month, 'YYYY_MM'));
 BEGIN
     IF p_table NOT IN ('limits.events'::regclass, 'limits.adjustment_log'::regclass) THEN
         RAISE EXCEPTION 'ensure_month: % is not partitioned by month', p_table;
+    END IF;
+    -- 2027 BC has the same name as 2027.
+    IF p_month IS NULL OR p_month NOT BETWEEN '1900-01-01' AND '2199-12-31' THEN
+        RAISE EXCEPTION 'ensure_month: % does not lie between 1900 and 2199', p_month;
     END IF;
     IF to_regclass(format('limits.%I', v_name)) IS NOT NULL THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('limits.ensure_month'));
     -- Not to_regclass: it may remember from before the wait that there was none.
-    IF EXISTS (SELECT FROM pg_class WHERE relname = v_name AND relnamespace = 'limits'::regnamespace) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_class WHERE relname = v_name AND relnamespace = 'limits'::regnamespace) THEN
         RETURN;
     END IF;
     IF p_table = 'limits.events'::regclass THEN
@@ -42,7 +49,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION limits.refuse_change() RETURNS trigger
-LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION 'the adjustment log is append-only: % on % refused', TG_OP, TG_TABLE_NAME
         USING ERRCODE = 'insufficient_privilege';
@@ -58,16 +65,18 @@ ALTER TABLE limits.adjustment_log ENABLE ALWAYS TRIGGER append_only_truncate;
 -- Returns the users whose version had moved on (stale): nothing was done for them.
 CREATE FUNCTION limits.apply_decisions(p_review bigint, p_shard integer, p_token bigint, p_code_version text)
 RETURNS TABLE (stale_user_id bigint)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
 DECLARE
     v_review limits.reviews;
+    v_users  bigint[];
+    v_xact   xid8 := pg_current_xact_id();
 BEGIN
     SELECT * INTO v_review FROM limits.reviews WHERE review_id = p_review FOR SHARE;
     IF v_review.state IS DISTINCT FROM 'running' THEN
         RAISE EXCEPTION 'review % is %, not running: nothing applied', p_review, coalesce(v_review.state, 'unknown')
             USING ERRCODE = 'LM001';
     END IF;
-    PERFORM 1 FROM limits.shards s
+    SELECT s.user_ids INTO v_users FROM limits.shards s
      WHERE s.review_id = p_review AND s.shard = p_shard AND s.state = 'leased'
        AND s.token = p_token AND s.leased_until > clock_timestamp()
        FOR UPDATE;
@@ -78,13 +87,30 @@ BEGIN
 
     PERFORM 1 FROM limits.credit_lines c
       JOIN limits.decision_stage d ON d.user_id = c.user_id
-     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token
+     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
      ORDER BY c.user_id FOR UPDATE OF c;
+
+    -- Whoever may stage decisions is trusted to compute them, not to contradict them: what a row
+    -- says of itself must add up, and the review must be about these users and no later day.
+    IF v_review.business_date > (clock_timestamp() AT TIME ZONE 'UTC')::date OR EXISTS (
+        SELECT FROM limits.decision_stage d
+          LEFT JOIN unnest(v_users) AS planned(user_id) ON planned.user_id = d.user_id
+          LEFT JOIN limits.credit_lines c ON c.user_id = d.user_id
+         WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
+           AND (planned.user_id IS NULL
+             OR greatest(c.last_raise_on, c.last_cut_on) > v_review.business_date
+             OR d.lowest_ceiling_minor IS DISTINCT FROM (SELECT min(bound) FROM unnest(d.ceilings_minor) AS bound)
+             OR d.lowest_ceiling_minor IS DISTINCT FROM d.ceilings_minor[d.binding + 1]
+             OR d.floor_minor NOT BETWEEN 0 AND d.limit_before_minor
+             OR d.limit_after_minor < d.floor_minor)) THEN
+        RAISE EXCEPTION 'a decision of review % contradicts itself, its plan or the calendar: nothing applied', p_review
+            USING ERRCODE = 'LM003';
+    END IF;
 
     -- Whatever is staged but no longer matches the line it was decided on is stale.
     RETURN QUERY
     DELETE FROM limits.decision_stage d
-     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token
+     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
        AND NOT EXISTS (SELECT 1 FROM limits.credit_lines c
                         WHERE c.user_id = d.user_id AND c.version = d.version_before
                           AND c.limit_minor = d.limit_before_minor AND c.currency = d.currency)
@@ -104,7 +130,7 @@ BEGIN
                d.capacity_p90_minor, d.capacity_method, d.months_observed, v_review.policy_hash,
                d.input_digest, p_code_version, v_review.actor
           FROM limits.decision_stage d
-         WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token
+         WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
          ORDER BY d.user_id
         RETURNING l.entry_id, l.user_id, l.as_of, l.action, l.limit_after_minor, l.version_after
     ), changed AS (
@@ -141,8 +167,13 @@ REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA limits FROM PUBLIC;
 GRANT USAGE ON SCHEMA limits TO limits_worker, limits_operations, limits_auditor;
 GRANT SELECT ON ALL TABLES IN SCHEMA limits TO limits_worker, limits_operations;
 REVOKE SELECT ON limits.decision_stage FROM limits_worker, limits_operations;
-GRANT INSERT ON limits.decision_stage, limits.review_exceptions, limits.shards, limits.reviews, limits.policies
+GRANT INSERT ON limits.review_exceptions, limits.shards, limits.reviews, limits.policies
     TO limits_worker, limits_operations;
+-- Every column but staged_in, which says whose row it is.
+GRANT INSERT (review_id, shard, token, user_id, currency, limit_before_minor, limit_after_minor, version_before, binding,
+              reason_bits, ceilings_minor, lowest_ceiling_minor, floor_minor, capacity_p10_minor, capacity_p50_minor,
+              capacity_p90_minor, capacity_method, months_observed, input_digest)
+    ON limits.decision_stage TO limits_worker, limits_operations;
 GRANT UPDATE (state, users_total, users_raised, users_held, users_lowered, users_quarantined, users_skipped,
               exposure_before_minor, exposure_after_minor, error, started_at, finished_at)
     ON limits.reviews TO limits_worker, limits_operations;

@@ -33,7 +33,7 @@ WITH read AS MATERIALIZED (
                -- Due after today is what a new statement is; a year bounds it.
                limits.date_fault('due_on', due_on, due, NULL, NULL),
                CASE WHEN due < made OR due > made + 366 THEN
-                   ARRAY['dates_out_of_order', format('due_on %%s is not within 366 days from statement_on %%s on',
+                   ARRAY['dates_out_of_order', format('due_on %%s must be on statement_on %%s or up to 366 days later',
                                                       limits.shown(due_on), limits.shown(statement_on))] END,
                CASE WHEN minimum_minor > due_minor THEN
                    ARRAY['minimum_above_due', format('minimum_due %%s is more than amount_due %%s',

@@ -1,5 +1,5 @@
 -- Rows in quarantine, the newest import first, its rows by line.
-SELECT file_name, line::text, reason, detail
+SELECT quarantine_id, import_id, quarantined_at, kind, source, file_name, line, reason, detail, raw
   FROM limits.quarantine
  WHERE (%(kind)s::text IS NULL OR kind = %(kind)s)
    AND (%(reason)s::text IS NULL OR reason = %(reason)s)

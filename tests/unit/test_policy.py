@@ -48,7 +48,11 @@ def test_every_shipped_pack_can_be_read_and_is_named_as_its_folder(pack: str) ->
         ("[cut]", "[cut", "not TOML: Expected ']' at the end of a table declaration; mend the line"),
         ("minimum_months = 6 ", "# ", "capacity.minimum_months is missing; add it, for a policy has no defaults"),
         ('pack = "standard"', 'pack = "../x"', "pack string should match pattern"),
-        ("effective_on = 2026-01-01", 'effective_on = "soon"', "effective_on must be a valid date"),
+        (
+            "effective_on = 2026-01-01",
+            'effective_on = "soon"',
+            "effective_on must be a date, written without quotes such as 2026-01-01",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_line_and_mend(old: str, new: str, message: str) -> None:
