@@ -34,11 +34,13 @@ def read_pack(name: str) -> list[Policy]:
         files: list[Traversable] = list((_shipped() / name).iterdir())
     else:
         try:
-            path = Path(name).expanduser()
-            files = list(path.iterdir()) if path.is_dir() else [path] if name and path.exists() else []
+            path = Path(name or "no policy").expanduser()
+            files = list(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
+            there = bool(files) or path.is_dir()
         except (OSError, RuntimeError, ValueError) as error:
-            raise PolicyError(f"cannot read the policy {name[:80]!r}: {error}") from error
-        if not files and not (name and path.is_dir()):
+            words = getattr(error, "strerror", None) or str(error)
+            raise PolicyError(f"cannot read the policy {name[:80]!r}: {words}; name another") from error
+        if not there:
             raise PolicyError(
                 f"there is no policy {name[:80]!r}: name a pack ({', '.join(pack_names())}), a TOML file or a folder "
                 "of them"

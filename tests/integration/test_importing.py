@@ -273,9 +273,10 @@ def test_the_import_is_on_record_and_the_quarantine_can_be_read(
         ("events", "bank", "events.csv", hashlib.sha256(file.read_bytes()).digest(), "tester", 3, 1, 0, 2)
     ]
     with database.connect("auditor", "limits test") as auditor:
-        assert quarantine.list_rows(auditor, kind="events", reason=None, limit=50) == [
-            ("events.csv", "3", "not_a_number", 'amount "NaN" is not a decimal number'),
-            ("events.csv", "4", "unknown_user", 'there is no user "9"'),
+        listed = quarantine.list_rows(auditor, kind="events", reason=None, limit=50)
+        assert [(row["source"], row["file_name"], row["line"], row["reason"], row["detail"]) for row in listed] == [
+            ("bank", "events.csv", 3, "not_a_number", 'amount "NaN" is not a decimal number'),
+            ("bank", "events.csv", 4, "unknown_user", 'there is no user "9"'),
         ]
         assert len(quarantine.list_rows(auditor, kind="events", reason="unknown_user", limit=50)) == 1
         assert len(quarantine.list_rows(auditor, kind=None, reason=None, limit=1)) == 1

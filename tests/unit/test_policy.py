@@ -9,7 +9,7 @@ import pytest
 
 from limits.errors import PolicyError
 from limits.policy import parse_policy, policy_at
-from limits.store.policies import pack_names, read_pack
+from limits.store.policies import lasting_name, pack_names, read_pack
 
 BODY = (Path(__file__).resolve().parents[2] / "limits/policies/standard/2026-01-01.toml").read_text()
 
@@ -98,6 +98,35 @@ def test_a_pack_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
         read_pack("nowhere")
     with pytest.raises(PolicyError, match="holds no policy"):
         read_pack(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "~nobody_such/policy.toml", "nul\0byte"])
+def test_a_name_that_cannot_be_a_file_is_one_sentence(name: str) -> None:
+    with pytest.raises(PolicyError) as raised:
+        read_pack(name)
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 300
+
+
+@pytest.mark.parametrize("text", ["x = " + "[" * 20_000, "x = " + "9" * 6000, "x = " + "{a=" * 20_000])
+def test_a_text_made_to_break_the_reader_is_refused(text: str) -> None:
+    with pytest.raises(PolicyError, match=r"p\.toml:1: "):
+        parse_policy(text, file="p.toml")
+
+
+def test_a_byte_order_mark_and_a_huge_file_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_bytes(b"\xef\xbb\xbf" + BODY.encode())
+    with pytest.raises(PolicyError, match="byte order mark"):
+        read_pack(str(file))
+    file.write_text(BODY + "#" * 70_000)
+    with pytest.raises(PolicyError, match="a policy has at most"):
+        read_pack(str(file))
+
+
+def test_a_schedule_keeps_a_name_that_leads_there_from_any_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert lasting_name("cz") == "cz"
+    assert lasting_name("etc/my.toml") == "/etc/my.toml"
 
 
 def test_a_folder_of_policies_is_a_history(tmp_path: Path) -> None:
