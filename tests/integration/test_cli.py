@@ -69,7 +69,7 @@ def users(conn: Connection) -> None:
         (["recompute", "1"], "Missing option '--reason'"),
         (["recompute", "one", "--reason", "x"], "'one' is not a number"),
         (["recompute", "1", "--reason", "a\x1bb"], "cannot be printed"),
-        (["recompute", "1", "--reason", "x", "--key", "k"], "--key goes with --apply"),
+        (["recompute", "1", "--reason", "x", "--key", "k"], "--key is only for --apply"),
         (["explain", "5", "--lang", "de"], "'de' is not one of"),
         (["worker", "--concurrency", "0"], "'--concurrency'"),
         (["schedule", "add", "nightly", "--at", "2:00"], "'2:00' is not a time"),
