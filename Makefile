@@ -37,14 +37,15 @@ format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The files name versions and hashes and no address, so that any index or mirror serves.
+# The files name versions and hashes and no address, so that any index or mirror serves. The development
+# set is resolved first and binds the others: statsforecast needs an older pandas than statsmodels alone would get.
 LOCK := uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock:
 	command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
-	$(LOCK) pyproject.toml --output-file .ci/requirements.txt
-	$(LOCK) --group build --output-file .ci/requirements-build.txt
 	$(LOCK) pyproject.toml --group dev --output-file .ci/requirements-dev.txt
+	$(LOCK) pyproject.toml --constraint .ci/requirements-dev.txt --output-file .ci/requirements.txt
+	$(LOCK) --group build --constraint .ci/requirements-dev.txt --output-file .ci/requirements-build.txt
 
 clean:
 	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
