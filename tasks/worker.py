@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ import structlog
 from celery import signals
 from celery.platforms import SecurityWarning
 
+from limits import capacity
 from limits.errors import BrokerError
 from limits.settings import Settings
 from limits.store import workers
@@ -28,9 +30,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _load_forecast() -> None:
+    """Loads the forecast's kernels once, so that the processes forked later find them in memory."""
+    log.info("loading the forecast; the first time on a machine it is compiled, some 15 seconds")
+    began = time.monotonic()
+    compiled = capacity.warm()
+    log.info("forecast loaded", seconds=round(time.monotonic() - began, 1), compiled=compiled)
+
+
 def run_worker(database: Database, settings: Settings, *, concurrency: int | None = None) -> int:
     """Works until SIGTERM (or Ctrl-C): then what is leased is given back and the exit code returned."""
     set_up(settings.log_level)
+    _load_forecast()
     count = concurrency or settings.concurrency or cores()
     context = Context(database, settings, workers.name("worker"))
     app = make_app(settings, database)

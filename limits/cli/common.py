@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from limits.settings import Settings
     from limits.store.db import Database
 
+#: Why something takes long that is quick the next time.
+COMPILING = "the first time on a machine the forecast is compiled, which takes some 15 seconds"
+
 #: The largest number a bigint column holds.
 LARGEST = 2**63 - 1
 
@@ -104,6 +107,21 @@ def the_actor(settings: Settings, given: str | None) -> str:
     except (KeyError, OSError):
         user = f"uid{os.getuid()}"
     return f"{user}@{socket.gethostname()}"
+
+
+def load_forecast() -> None:
+    """Loads what decides, and says why where that takes long."""
+    import threading
+
+    from limits import capacity
+    from limits.terminal import note
+
+    timer = threading.Timer(4.0, note, [COMPILING])
+    timer.start()
+    try:
+        capacity.warm()
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

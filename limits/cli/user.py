@@ -40,6 +40,7 @@ def recompute_command(
     settings = get_settings()
     date: Any = as_of  # the option's parser has made a date of it
     with common.database(settings) as database:
+        common.load_forecast()
         made = engine.recompute(
             database,
             settings,
