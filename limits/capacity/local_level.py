@@ -41,7 +41,7 @@ CLOSE = 1e-4
 #: A second mode of the likelihood is refined when it comes this near to the best (in loglikelihood).
 NEAR = 0.1
 #: Points of the grid of ratios; 0, one just above, then even steps of the logarithm up to 0.5, then even steps up to 1.
-POINTS = 19
+POINTS = 26
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -91,9 +91,9 @@ def first_too_large(series: Float, largest: float) -> int:
 
 
 def ratio_grid(months: int) -> Float:
-    """Ratios between which the likelihood of ``months`` observations has no room for another mode."""
+    """Ratios so near to each other that a mode of the likelihood of ``months`` observations seldom hides between two."""
     lowest = 0.25 * (2.0 - 2.0 * math.cos(math.pi / months))
-    return np.concatenate([[0.0, 0.6 * lowest], np.geomspace(lowest, 0.5, POINTS - 7), [0.6, 0.7, 0.8, 0.9, 1.0]])
+    return np.concatenate([[0.0, 0.6 * lowest], np.geomspace(lowest, 0.5, POINTS - 8), [0.6, 0.7, 0.8, 0.9, 0.95, 1.0]])
 
 
 def _padded(table: Float) -> Float:

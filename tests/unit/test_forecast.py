@@ -1,90 +1,19 @@
-"""The forecast against statsmodels, against itself in other orders, and against bad input."""
+"""The forecast against itself in other orders, blocks and threads, and against bad input."""
 
 from __future__ import annotations
 
-import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.tsa.statespace.structural import UnobservedComponents
 
-from limits.capacity import local_level
-from limits.capacity.forecasting import LARGEST, METHODS, forecast, level_forecast
+from limits.capacity.forecasting import LARGEST, METHODS, forecast
 from limits.capacity.pooled import Prior
+from tests.series import made_up, real
 
 MODELS = ("auto", "local_level", "damped_trend", "robust")
-
-
-def sample(rows: int, months: int = 24, seed: int = 0) -> np.ndarray:
-    """Random walks with noise of very different shares, heavy tails, gaps, late starts and early ends."""
-    rng = np.random.default_rng(seed)
-    ratio = 10 ** rng.uniform(-2.5, 1, (rows, 1))
-    noise = np.where(rng.random((rows, 1)) < 0.5, rng.standard_t(2, (rows, months)), rng.normal(size=(rows, months)))
-    series = 1000 + 50 * ((rng.normal(size=(rows, months)) * ratio).cumsum(axis=1) + noise)
-    late = rng.random((rows, 1)) < 0.3
-    series[late & (np.arange(months) < rng.integers(1, months - 6, (rows, 1)))] = np.nan
-    early = rng.random((rows, 1)) < 0.1
-    series[early & (np.arange(months) >= months - 2)] = np.nan
-    series[(rng.random((rows, 1)) < 0.4) & (rng.random((rows, months)) < 0.15)] = np.nan
-    series[np.isfinite(series).sum(axis=1) < 4] = 1000 + rng.normal(size=months)
-    return series
-
-
-def fitted(series: np.ndarray) -> local_level.LocalLevel:
-    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
-    local_level.spans(series, first, last, count)
-    return local_level.fit(series, first, last, count)
-
-
-def statespace(row: np.ndarray) -> UnobservedComponents:
-    return UnobservedComponents(row[np.argmax(np.isfinite(row)) :], "llevel", use_exact_diffuse=True)
-
-
-@pytest.mark.slow
-def test_equals_statsmodels_at_given_parameters():
-    series = sample(600)
-    rng = np.random.default_rng(1)
-    level, noise = 10 ** rng.uniform(1, 4, 600), 10 ** rng.uniform(1, 4, 600)
-    ours = level_forecast(series, 3, level, noise)
-    for i, row in enumerate(series):
-        theirs = statespace(row).smooth([noise[i], level[i]])
-        ahead = theirs.get_forecast(3)
-        assert ours.loglik[i] == pytest.approx(theirs.llf, rel=1e-7)
-        np.testing.assert_allclose(ours.mean[i], ahead.predicted_mean, rtol=1e-7)
-        np.testing.assert_allclose(ours.variance[i], ahead.var_pred_mean, rtol=1e-7)
-
-
-@pytest.mark.slow
-def test_optimum_is_not_below_polished_statsmodels():
-    series = sample(120, seed=2)
-    ours = fitted(series)
-    for i, row in enumerate(series):
-        scale = np.nanstd(row)
-        model = statespace(row / scale)
-        size = np.isfinite(row).sum() - 1
-        best = -math.inf
-        for start in ([1.0, 0.01], [0.5, 0.5], [0.05, 1.0]):
-            found = model.fit(start_params=start, disp=0, maxiter=200)
-            best = max(best, model.fit(start_params=found.params, method="nm", disp=0, maxiter=200).llf)
-        assert ours.loglik[i] >= best - size * math.log(scale) - 1e-6
-
-
-def test_optimum_is_not_below_a_dense_grid():
-    rng = np.random.default_rng(4)
-    for gaps in (False, True):
-        series = rng.standard_t(2, (4000, 14)) + (
-            rng.normal(size=(4000, 14)) * 10 ** rng.uniform(-2, 1, (4000, 1))
-        ).cumsum(1)
-        if gaps:
-            series[:, 5] = np.nan
-        found = fitted(series).loglik
-        first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
-        local_level.spans(series, first, last, count)
-        for ratio in np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 150)]):
-            at = local_level.fit(series, first, last, count, np.full(len(series), ratio)).loglik
-            assert (at - found).max() < 1e-6, ratio
 
 
 def same(one, other, rows) -> None:
@@ -98,13 +27,25 @@ def same(one, other, rows) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_row_does_not_depend_on_the_others(model):
-    series = sample(300, seed=5)
+    series = made_up(300, seed=5)
     series[:6] = np.array([[np.nan], [0.0], [5.0], [1e18], [1e-9], [-3.0]])
     whole = forecast(series, 3, model=model)
     rng = np.random.default_rng(0)
     for rows in (rng.permutation(300), rng.permutation(300)[:77], *(np.array([i]) for i in range(60))):
         same(whole, forecast(series[rows], 3, model=model), rows)
     same(whole, forecast(np.asfortranarray(series), 3, model=model), np.arange(300))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_real_rows_do_not_depend_on_block_or_thread(model):
+    series = 25_000.0 * real()
+    whole = forecast(series, 3, model=model)
+    blocks = [np.arange(begin, min(begin + size, len(series))) for size in (64, 251) for begin in range(0, 600, size)]
+    with ThreadPoolExecutor(4) as pool:
+        for rows, found in zip(
+            blocks, pool.map(lambda rows: forecast(series[rows], 3, model=model), blocks), strict=True
+        ):
+            same(whole, found, rows)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -207,7 +148,7 @@ def test_quantiles_ascend_and_stay_above_zero(values, model):
 
 
 def test_variance_of_the_mean_follows_from_the_joint_covariance():
-    series = sample(50, seed=9)
+    series = made_up(50, seed=9)
     for model in ("local_level", "damped_trend"):
         found = forecast(series, 4, model=model)
         rng = np.random.default_rng(0)
