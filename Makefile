@@ -2,7 +2,7 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover lock clean
+.PHONY: help setup demo test lint format cover bench-capacity check-optimum fit-prior lock clean
 BIN := .venv/bin
 
 help:
@@ -12,6 +12,9 @@ help:
 	echo 'make lint    ruff, mypy, import-linter'
 	echo 'make format  let ruff rewrite what it can'
 	echo 'make cover   the tests, with the lines they reach'
+	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
+	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
+	echo 'make fit-prior       loss of the forecast around its fixed constants, on either half of the users'
 	echo 'make lock    write the lock files anew (needs uv)'
 	echo 'make clean   remove .venv and what the tools keep'
 
@@ -32,6 +35,15 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench-capacity: setup
+	$(BIN)/limits bench capacity $(BENCH_ARGS)
+
+check-optimum: setup
+	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)
+
+fit-prior: setup
+	$(BIN)/python -m limits.bench.fit_prior $(BENCH_ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .
