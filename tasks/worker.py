@@ -32,10 +32,9 @@ def cores() -> int:
 
 def _load_forecast() -> None:
     """Loads the forecast's kernels once, so that the processes forked later find them in memory."""
-    log.info("loading the forecast; the first time on a machine it is compiled, some 15 seconds")
     began = time.monotonic()
-    compiled = capacity.warm()
-    log.info("forecast loaded", seconds=round(time.monotonic() - began, 1), compiled=compiled)
+    capacity.warm(lambda: log.info("compiling the forecast, once on this machine: some 15 seconds"))
+    log.info("forecast loaded", seconds=round(time.monotonic() - began, 1))
 
 
 def run_worker(database: Database, settings: Settings, *, concurrency: int | None = None) -> int:

@@ -7,10 +7,12 @@ only, so that a kernel may call kernels of its own file and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from numba import njit
+from numba.core import event
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -29,6 +31,23 @@ def kernel(function: Function) -> Function:
     return compiled
 
 
-def compiled_anew(function: Any) -> bool:
-    """Whether a kernel that has been called had to be compiled by this process."""
-    return bool(function.stats.cache_misses) or function.stats.cache_path is None
+@contextlib.contextmanager
+def when_compiling(tell: Callable[[], object]) -> Iterator[None]:
+    """Calls ``tell`` once, just before a kernel that is not kept on disk is compiled while this lasts."""
+    with event.install_listener("numba:compile", _Teller(tell)):
+        yield
+
+
+class _Teller(event.Listener):
+    def __init__(self, tell: Callable[[], object]) -> None:
+        self._tell = tell
+        self._told = False
+
+    def on_start(self, event: object) -> None:
+        """A kernel is about to be compiled."""
+        if not self._told:
+            self._told = True
+            self._tell()
+
+    def on_end(self, event: object) -> None:
+        """It has been."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from limits.capacity import pooled
 from limits.capacity.estimate import estimate_capacity
-from limits.capacity.kernels import compiled_anew
+from limits.capacity.kernels import when_compiling
 from limits.portfolio import CashFlow
 
 
-def warm() -> bool:
-    """Make everything ready that ``estimate_capacity`` runs; True where it had to be compiled, which takes a while."""
+def warm(tell: Callable[[], object] = lambda: None) -> None:
+    """Make everything ready that ``estimate_capacity`` runs.
+
+    ``tell`` is called first where it must be compiled: once on a machine, some 15 seconds.
+    """
     months = np.arange(6)
     amount = 1000 + 10 * months[None, :]
     flow = CashFlow(
@@ -26,5 +30,5 @@ def warm() -> bool:
         amount_due=amount,
         repaid=amount,
     )
-    estimate_capacity(flow)
-    return compiled_anew(pooled._fit_rows)
+    with when_compiling(tell):
+        estimate_capacity(flow)

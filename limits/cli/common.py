@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from limits.store.db import Database
 
 #: Why something takes long that is quick the next time.
-COMPILING = "the first time on a machine the forecast is compiled, which takes some 15 seconds"
+COMPILING = "compiling the forecast, once on this machine; it takes some 15 seconds"
 
 #: The largest number a bigint column holds.
 LARGEST = 2**63 - 1
@@ -110,18 +110,11 @@ def the_actor(settings: Settings, given: str | None) -> str:
 
 
 def load_forecast() -> None:
-    """Loads what decides, and says why where that takes long."""
-    import threading
-
+    """Loads what decides, and says so where it must be compiled first."""
     from limits import capacity
     from limits.terminal import note
 
-    timer = threading.Timer(4.0, note, [COMPILING])
-    timer.start()
-    try:
-        capacity.warm()
-    finally:
-        timer.cancel()
+    capacity.warm(lambda: note(COMPILING))
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from limits.cli import common
 from limits.cli.supervise import GRACE_SECONDS, end_with_parent
 from limits.errors import BrokerError, LimitsError
 from limits.terminal import note
@@ -104,7 +103,7 @@ class _OwnWorker:
             self.check()
             if not said and time.monotonic() - began > PATIENCE_SECONDS:
                 said = True
-                note(f"a worker is getting ready; {common.COMPILING}")
+                note("a worker is getting ready; the first time on a machine it compiles the forecast, some 15 seconds")
             time.sleep(0.1)
 
     def stop(self) -> None:

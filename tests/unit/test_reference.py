@@ -1,15 +1,18 @@
-"""The reference for one series, against statsmodels itself."""
+"""The reference for one series, against statsmodels itself, and how it stands beside our own forecast."""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
+from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
-from limits.capacity.reference import concentrated_loglik, fit_local_level
+from limits.capacity.reference import concentrated_loglik, fit_local_level, smooth_exponentially
+from limits.engine.reference import _of_series
 
 RNG = np.random.default_rng(20260630)
 
@@ -74,3 +77,34 @@ def test_the_mean_over_the_horizon_has_the_joint_variance(kind: int, horizon: in
     forecast = model.filter([fit.irregular_variance, fit.step_variance]).get_forecast(horizon)
     assert mean == pytest.approx(float(np.mean(forecast.predicted_mean)), rel=1e-7)
     assert np.diag(joint) == pytest.approx(np.asarray(forecast.var_pred_mean), rel=1e-7)
+
+
+@pytest.mark.parametrize("kind", range(6))
+def test_smoothing_has_the_variance_of_its_own_simulated_futures(kind: int) -> None:
+    y = series(kind)
+    y = y[np.isfinite(y)]
+    mean, variance = smooth_exponentially(y, 1)
+    dated = pd.Series(y, index=pd.period_range("2020-01", periods=len(y), freq="M"))
+    fit = ETSModel(dated, error="add", trend=None, seasonal=None).fit(disp=False)
+    ahead = fit.get_prediction(start=len(y), end=len(y))
+    assert mean == pytest.approx(float(ahead.predicted_mean.iloc[0]), rel=1e-9)
+    assert variance == pytest.approx(float(np.asarray(ahead.forecast_variance)[0]), rel=1e-9)
+    old = np.random.RandomState(1)  # what statsmodels takes without a warning
+    futures = fit.simulate(4, anchor="end", repetitions=20_000, rng=old).mean(axis=0)
+    assert smooth_exponentially(y, 4)[1] == pytest.approx(float(futures.var()), rel=0.05)
+
+
+def test_beside_the_reference_our_local_level_says_the_same() -> None:
+    """A month that was not seen before the first, and a gap, for good measure."""
+    y = np.array([np.nan, *(2e6 + 1e5 * RNG.normal(size=9)), np.nan, *(2e6 + 1e5 * RNG.normal(size=8))])
+    lines = {line.method: line.minor for line in _of_series("inflow", y, 6)}
+    ours, theirs = lines["ours: local_level"], lines["statsmodels: local level"]
+    assert ours == pytest.approx(theirs, rel=1e-4)
+    assert lines["statsmodels: ETS(A,N,N), gaps closed up"] == pytest.approx(theirs, rel=0.1)
+
+
+def test_where_nothing_can_be_fitted_nothing_is_shown() -> None:
+    for y in (np.full(6, 7e5), np.zeros(6), np.array([np.nan, 5.0, 6.0])):
+        found = list(_of_series("inflow", y, 6))
+        assert [line.minor is None for line in found if line.method != "ours: local_level"] == [False, True, True]
+    assert all(line.minor is None for line in _of_series("inflow", np.full(6, np.nan), 6))
