@@ -21,9 +21,13 @@ COPY --from=build /opt/limits /opt/limits
 ENV PATH=/opt/limits/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    LIMITS_HOME=/var/lib/limits
+    LIMITS_HOME=/var/lib/limits \
+    NUMBA_CACHE_DIR=/var/lib/limits/compiled
 USER limits
 WORKDIR /var/lib/limits
+# The forecast is compiled here, before VOLUME, so that every new volume starts with a copy. On a kind of
+# processor that is not this one's the first worker compiles it once more, into its volume.
+RUN python -c 'from limits.capacity import warm; warm()'
 VOLUME /var/lib/limits
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["limits"]

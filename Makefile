@@ -2,7 +2,7 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover lock clean
+.PHONY: help setup demo test lint format cover bench-capacity check-optimum fit-prior lock clean
 BIN := .venv/bin
 # Many tests wait for processes, so that three of them share two cores well.
 JOBS ?= 3
@@ -14,6 +14,9 @@ help:
 	echo 'make lint    ruff, mypy, import-linter'
 	echo 'make format  let ruff rewrite what it can'
 	echo 'make cover   the tests, with the lines they reach'
+	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
+	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
+	echo 'make fit-prior       loss of the forecast around its fixed constants, on either half of the users'
 	echo 'make lock    write the lock files anew (needs uv)'
 	echo 'make clean   remove .venv and what the tools keep'
 
@@ -35,18 +38,28 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench-capacity: setup
+	$(BIN)/limits bench capacity $(BENCH_ARGS)
+
+check-optimum: setup
+	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)
+
+fit-prior: setup
+	$(BIN)/python -m limits.bench.fit_prior $(BENCH_ARGS)
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The files name versions and hashes and no address, so that any index or mirror serves.
+# The files name versions and hashes and no address, so that any index or mirror serves. The development
+# set is resolved first and binds the others: statsforecast needs an older pandas than statsmodels alone would get.
 LOCK := uv pip compile --quiet --no-config --upgrade --universal --python-version 3.11 --fork-strategy fewest \
 	--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate
 lock:
 	command -v uv >/dev/null || { echo 'make lock needs uv on the PATH' >&2; exit 1; }
-	$(LOCK) pyproject.toml --output-file .ci/requirements.txt
-	$(LOCK) --group build --output-file .ci/requirements-build.txt
 	$(LOCK) pyproject.toml --group dev --output-file .ci/requirements-dev.txt
+	$(LOCK) pyproject.toml --constraint .ci/requirements-dev.txt --output-file .ci/requirements.txt
+	$(LOCK) --group build --constraint .ci/requirements-dev.txt --output-file .ci/requirements-build.txt
 
 clean:
 	rm -rf .venv .coverage .coverage.* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

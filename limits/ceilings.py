@@ -205,6 +205,19 @@ def model_fell_back(portfolio: Portfolio, capacity: Capacity, policy: Policy) ->
     return no_raise(portfolio, ~FORECASTS[capacity.method])
 
 
+def forecast_falling(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+    """No raise when capacity is expected to fall well below its past mean (below it at all, where that is negative)."""
+    fall = capacity.past - capacity.p50
+    far = fall > share_of(np.maximum(capacity.past, 0), policy.capacity.falling_bps)
+    return no_raise(portfolio, far & FORECASTS[capacity.method])
+
+
+def forecast_uncertain(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+    """No raise when capacity in a bad tenth of cases lies far below what is expected."""
+    far = capacity.p50 - capacity.p10 > share_of(np.maximum(capacity.p50, 0), policy.capacity.uncertain_bps)
+    return no_raise(portfolio, far & FORECASTS[capacity.method])
+
+
 #: Every rule there is, in the order in which equal ceilings bind.
 CEILINGS: tuple[Ceiling, ...] = (
     Ceiling(Reason.STATUTORY_MAXIMUM, statutory_maximum, hard=True),
@@ -225,6 +238,8 @@ CEILINGS: tuple[Ceiling, ...] = (
     Ceiling(Reason.NO_CONSENT, no_consent),
     Ceiling(Reason.HISTORY_SHORT, history_short),
     Ceiling(Reason.MODEL_FELL_BACK, model_fell_back),
+    Ceiling(Reason.FORECAST_FALLING, forecast_falling),
+    Ceiling(Reason.FORECAST_UNCERTAIN, forecast_uncertain),
     Ceiling(Reason.DATA_STALE, data_stale),
     Ceiling(Reason.TOO_NEW, too_new),
     Ceiling(Reason.COOL_OFF_AFTER_CUT, cool_off_after_cut),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limits.capacity import Capacity, estimate_capacity
+from limits.capacity import Capacity
 from limits.ceilings import CEILINGS, share_of, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Int, Portfolio
@@ -54,6 +54,8 @@ class Decisions:
 
 def review(portfolio: Portfolio, policy: Policy) -> Decisions:
     """Capacity, then decision: all there is between the data and a limit."""
+    from limits.capacity import estimate_capacity  # here, for it loads the kernels and not everybody decides
+
     capacity = estimate_capacity(portfolio.cash_flow, policy.capacity.horizon_months)
     return decide(portfolio, capacity, policy)
 

@@ -53,6 +53,10 @@ class CapacityRules(_Section):
     minimum_months: Annotated[int, Field(ge=3, le=36)]
     #: Age of the newest event beyond which nobody is raised.
     data_max_age_days: Annotated[int, Field(ge=1, le=3650)]
+    #: Expected capacity below its past mean by more than this share of it: nobody is raised.
+    falling_bps: Annotated[int, Field(ge=0, le=ALL_BPS)]
+    #: p10 of capacity below p50 by more than this share of p50: nobody is raised. Above ALL_BPS p10 is negative.
+    uncertain_bps: Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Repayment(_Section):

@@ -39,6 +39,8 @@ class Reason(enum.IntEnum):
     HISTORY_SHORT = 23
     DATA_STALE = 24
     MODEL_FELL_BACK = 25
+    FORECAST_FALLING = 26
+    FORECAST_UNCERTAIN = 27
 
 
 LANGUAGES = ("en", "zh")
@@ -79,5 +81,9 @@ TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
         Reason.HISTORY_SHORT: _text("too few months of history", "历史数据月数不足"),
         Reason.DATA_STALE: _text("the data are too old", "数据陈旧"),
         Reason.MODEL_FELL_BACK: _text("no forecast could be made from the history", "无法根据历史作出预测"),
+        Reason.FORECAST_FALLING: _text(
+            "what is left of income is expected to be well below what it was", "预计月结余明显低于以往水平"
+        ),
+        Reason.FORECAST_UNCERTAIN: _text("what is left of income is too uncertain", "月结余的预测不确定性过大"),
     }
 )

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     #: Users in one shard of a review, at most.
     shard_users: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     #: Users decided and applied in one transaction.
-    chunk_users: Annotated[int, Field(ge=1, le=100_000)] = 100
+    chunk_users: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     #: How long a shard belongs to a worker that says nothing.
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     #: How often a worker says that it is alive.

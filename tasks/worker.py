@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 import warnings
 from typing import Any
 
@@ -10,6 +12,7 @@ import structlog
 from celery import signals
 from celery.platforms import SecurityWarning
 
+from limits import capacity
 from limits.errors import BrokerError
 from limits.settings import Settings
 from limits.store import workers
@@ -22,22 +25,46 @@ from tasks.sweep import sweep
 
 log = structlog.get_logger()
 
+#: How long a worker may take to stop: shorter than what service managers wait before they kill.
+SHUTDOWN_SECONDS = 20.0
+
 
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _load_forecast() -> None:
+    """Loads the forecast's kernels once, so that the processes forked later find them in memory."""
+    began = time.monotonic()
+    capacity.warm(lambda: log.info("compiling the forecast, once on this machine: some 15 seconds"))
+    log.info("forecast loaded", seconds=round(time.monotonic() - began, 1))
+
+
+def _leave(name: str) -> None:
+    """Ends a process whose broker's client does not come to an end.
+
+    By now every child has put its work down, and what was leased is given back or runs out.
+    """
+    log.warning("the broker's client did not stop in time; leaving without it", worker=name)
+    os._exit(0)
+
+
 def run_worker(database: Database, settings: Settings, *, concurrency: int | None = None) -> int:
     """Works until SIGTERM (or Ctrl-C): then what is leased is given back and the exit code returned."""
     set_up(settings.log_level)
+    _load_forecast()
     count = concurrency or settings.concurrency or cores()
     context = Context(database, settings, workers.name("worker"))
     app = make_app(settings, database)
     jobs.register(app, context)
 
     def stop(**_: Any) -> None:
-        context.stop.set()
+        if not context.stop():
+            context.stop.set()
+            watchdog = threading.Timer(SHUTDOWN_SECONDS, _leave, [context.name])
+            watchdog.daemon = True
+            watchdog.start()
 
     def keep_logging(**_: Any) -> None:
         """Celery leaves logging alone when somebody listens to this signal."""

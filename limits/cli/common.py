@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from limits.settings import Settings
     from limits.store.db import Database
 
+#: Why something takes long that is quick the next time.
+COMPILING = "compiling the forecast, once on this machine; it takes some 15 seconds"
+
 #: The largest number a bigint column holds.
 LARGEST = 2**63 - 1
 
@@ -104,6 +107,14 @@ def the_actor(settings: Settings, given: str | None) -> str:
     except (KeyError, OSError):
         user = f"uid{os.getuid()}"
     return f"{user}@{socket.gethostname()}"
+
+
+def load_forecast() -> None:
+    """Loads what decides, and says so where it must be compiled first."""
+    from limits import capacity
+    from limits.terminal import note
+
+    capacity.warm(lambda: note(COMPILING))
 
 
 @contextlib.contextmanager

@@ -260,6 +260,7 @@ def _dry_run(database: Database, settings: Settings, as_of: dt.date, policy: str
     from limits import engine
     from limits.terminal import print_json, progress
 
+    common.load_forecast()
     with progress(f"trying a review as of {as_of}", quiet=json) as bar:
         run = engine.dry_run(database, settings, as_of=as_of, policy=policy, progress=bar)
     if json:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.engine.reference import Comparison
+    from limits.store.db import Connection
+    from limits.store.log import LogEntry
 
 UserId = Annotated[int, common.number_argument("USER", "Number of the user.")]
 
@@ -40,6 +45,7 @@ def recompute_command(
     settings = get_settings()
     date: Any = as_of  # the option's parser has made a date of it
     with common.database(settings) as database:
+        common.load_forecast()
         made = engine.recompute(
             database,
             settings,
@@ -68,6 +74,9 @@ def explain_command(
     as_of: Annotated[
         str | None, common.date_option("--as-of", "As of this date or before. Default: the newest.")
     ] = None,
+    reference: Annotated[
+        bool, typer.Option("--reference", help="The forecasts too, beside those of statsmodels for the same months.")
+    ] = False,
     lang: common.Language = common.Lang.EN,
     json: common.Json = False,
 ) -> None:
@@ -85,7 +94,49 @@ def explain_command(
             until = f" as of {date} or before" if date else ""
             mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
             raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
+        beside = _reference(conn, found) if reference else None
     if json:
-        print_json(found.as_dict())
-    else:
-        explanation.show(found, lang.value)
+        print_json(found.as_dict() | ({"reference": beside.as_dict()} if beside else {}))
+        return
+    explanation.show(found, lang.value)
+    if beside is not None:
+        _show_reference(beside, lang.value)
+
+
+def _reference(conn: Connection, entry: LogEntry) -> Comparison:
+    from limits.capacity.kernels import when_compiling
+    from limits.engine.reference import compare
+    from limits.terminal import note
+
+    with when_compiling(lambda: note(common.COMPILING)):
+        return compare(conn, entry)
+
+
+#: Headings of the comparison.
+HEADINGS = {
+    "en": "Mean of the next {horizon} months, from {months} observed months known now as of {as_of}, in {currency}",
+    "zh": "未来 {horizon} 个月均值，依据截至 {as_of} 现有的 {months} 个月数据（{currency}）",
+}
+COLUMNS = {"en": ("series", "method", "p10", "p50", "p90"), "zh": ("序列", "方法", "p10", "p50", "p90")}
+
+
+def _show_reference(found: Comparison, language: str) -> None:
+    from limits.money import major
+    from limits.terminal import say, table
+
+    say()
+    say(
+        HEADINGS[language].format(
+            horizon=found.horizon_months, months=found.months_observed, as_of=found.as_of, currency=found.currency
+        )
+    )
+    columns = COLUMNS[language]
+    rows = [
+        (
+            line.series,
+            line.method,
+            *(["-"] * 3 if line.minor is None else [major(v, found.exponent) for v in line.minor]),
+        )
+        for line in found.lines
+    ]
+    table(columns, rows, numbers=columns[2:])

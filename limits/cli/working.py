@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from limits.cli.supervise import GRACE_SECONDS, end_with_parent
 from limits.errors import BrokerError, LimitsError
+from limits.terminal import note
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from limits.settings import Settings
     from limits.store.db import Database
     from limits.store.reviews import Progress
+
+#: After how long somebody who waits for a worker is told why, in seconds.
+PATIENCE_SECONDS = 4.0
 
 #: How often wake-ups are sent again while a review is watched, in seconds.
 SWEEP_SECONDS = 5.0
@@ -93,8 +97,13 @@ class _OwnWorker:
             start_new_session=True,  # Ctrl-C at the terminal reaches this process only
             preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads here)
         )
+        began = time.monotonic()
+        said = False
         while self._process.pid not in self._alive():
             self.check()
+            if not said and time.monotonic() - began > PATIENCE_SECONDS:
+                said = True
+                note("a worker is getting ready; the first time on a machine it compiles the forecast, some 15 seconds")
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -151,7 +160,6 @@ def see_through(
 
 def _sweep(database: Database, app: Celery) -> None:
     from limits.store import workers
-    from limits.terminal import note
     from tasks.sweep import sweep
 
     try:

@@ -24,7 +24,11 @@ from limits.store.load import load_portfolio
 from limits.store.reviews import ReviewException
 
 #: The modules a decision depends on; their text is part of the code version.
-CORE = ("money", "portfolio", "local_level", "capacity", "policy", "reasons", "ceilings", "decision")
+CORE = (
+    "money", "portfolio", "capacity/kernels", "capacity/local_level", "capacity/pooled", "capacity/damped",
+    "capacity/forecasting", "capacity/combining", "capacity/result", "capacity/estimate", "policy", "reasons",
+    "ceilings", "decision",
+)  # fmt: skip
 
 #: Raised when what the digest covers or how it is written changes.
 DIGEST_FORMAT = 1

@@ -75,6 +75,11 @@ def outcomes() -> dict[int, bool]:
     return {int(row["account_id"]): row["status"] in BAD for row in _rows("loan.csv.gz")}
 
 
+def transactions() -> Iterator[dict[str, str]]:
+    """Every transaction as the bank recorded it: trans_id, account_id, date, type, amount, k_symbol and others."""
+    return _rows("trans.csv.gz")
+
+
 def kind_of(transaction_type: str, label: str) -> str:
     """The kind of event of one transaction: PRIJEM is money in, VYDAJ and VYBER money out."""
     if transaction_type == "PRIJEM":
@@ -104,7 +109,7 @@ def _user_row(borrower: _Borrower, as_of: dt.date) -> tuple[object, ...]:
 
 
 def _event_rows(borrowers: dict[str, _Borrower], as_of: dt.date) -> Iterator[tuple[object, ...]]:
-    for row in _rows("trans.csv.gz"):
+    for row in transactions():
         borrower = borrowers[row["account_id"]]
         day = dt.date.fromisoformat(row["date"]) + (as_of - borrower.granted_on)
         kind = kind_of(row["type"], row["k_symbol"])

@@ -171,6 +171,18 @@ def test_one_user_from_the_command_line(settings: Settings, conn: Connection, us
         done = limits(settings, "explain", "1", "--lang", language)
         assert done.returncode == 0
         assert done.stdout
+    beside = answer(settings, "explain", "1", "--reference")
+    assert beside["entry_id"] == made["entry_id"]
+    found = {(line["series"], line["method"]): line["p50_minor"] for line in beside["reference"]["forecasts"]}
+    method = made["capacity_method"]
+    assert found["capacity", f"logged: {method}"] == found["capacity", f"now: {method}"] == made["capacity_p50_minor"]
+    for series in ("inflow", "outgoings"):
+        near = [minor for (name, _), minor in found.items() if name == series]
+        assert len(near) == 4
+        assert max(near) < 1.1 * min(near)
+    done = limits(settings, "explain", "1", "--reference", "--lang", "zh")
+    assert done.returncode == 0, done.stderr
+    assert "statsmodels: ETS(A,N,N)" in done.stdout
     aside = limits(settings, "recompute", "4", "--reason", "x", "--apply")
     assert aside.returncode == 1
     assert "user 4 gets no decision" in aside.stderr

@@ -53,18 +53,22 @@ users = st.fixed_dictionaries(
     }
 )
 quantiles = st.tuples(
-    st.integers(-10_000_000, 50_000_000), st.sampled_from(list(Method)), st.one_of(st.integers(0, 36), st.just(24))
+    st.integers(-10_000_000, 50_000_000),
+    st.sampled_from(list(Method)),
+    st.one_of(st.integers(0, 36), st.just(24)),
+    st.integers(-10_000_000, 50_000_000),
 )
 portfolios = st.lists(st.tuples(users, quantiles), min_size=1, max_size=6)
 
 
-def split(drawn: list[tuple[dict[str, Any], tuple[int, Method, int]]]) -> tuple[Portfolio, Capacity]:
+def split(drawn: list[tuple[dict[str, Any], tuple[int, Method, int, int]]]) -> tuple[Portfolio, Capacity]:
     """The drawn users as a portfolio, and a capacity for each that no model had to be fitted for."""
     portfolio = make_portfolio([user for user, _ in drawn])
     p10 = np.array([q[0] for _, q in drawn], dtype=np.int64)
     method = np.array([q[1] for _, q in drawn], dtype=np.int64)
     months = np.array([q[2] for _, q in drawn], dtype=np.int64)
-    return portfolio, Capacity(p10, p10 + 1000, p10 + 2000, method, months)
+    past = np.array([q[3] for _, q in drawn], dtype=np.int64)
+    return portfolio, Capacity(p10, p10 + 1000, p10 + 2000, method, months, past)
 
 
 def columns(decisions: Decisions) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def tighter(policy: Policy, what: str, share: int) -> Policy:
 
 @many
 @given(portfolios, st.sampled_from(["product", "statutory", "share", "step"]), st.integers(0, 100))
-@example([({"credit_limit": 2_000_000}, (1_400_000, Method.LOCAL_LEVEL, 24))], "share", 50)
+@example([({"credit_limit": 2_000_000}, (1_400_000, Method.POOLED, 24, 1_400_000))], "share", 50)
 def test_a_tighter_policy_raises_nobody_higher(drawn: Any, what: str, share: int) -> None:
     portfolio, capacity = split(drawn)
     before = decide(portfolio, capacity, POLICY)
@@ -221,7 +225,7 @@ def test_a_forecast_that_is_none_decides_nothing() -> None:
     portfolio = make_portfolio([{}] * len(Method))
     methods = np.array(list(Method), dtype=np.int64)
     p10 = np.full(len(Method), -5_000_000, dtype=np.int64)
-    made = decide(portfolio, Capacity(p10, p10, p10, methods, np.full(len(Method), 12)), POLICY)
+    made = decide(portfolio, Capacity(p10, p10, p10, methods, np.full(len(Method), 12), p10), POLICY)
     for method, before, after in zip(Method, made.limit_before, made.limit_after, strict=True):
         if not method.is_forecast or method is Method.REVEALED_REPAYMENT:
             assert after == before, method

@@ -19,7 +19,7 @@ NUMBERS = [
     "missed_payments", "many_lenders", "many_inquiries", "utilisation_low", "utilisation_high", "dormant",
     "restricted_industry", "identity_unverified", "identity_mismatch", "income_unverified", "income_stale",
     "false_documents", "account_blocked", "no_consent", "too_new", "cool_off_after_raise", "cool_off_after_cut",
-    "history_short", "data_stale", "model_fell_back",
+    "history_short", "data_stale", "model_fell_back", "forecast_falling", "forecast_uncertain",
 ]  # fmt: skip
 
 

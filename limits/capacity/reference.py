@@ -1,6 +1,6 @@
-"""The local level model of one series by statsmodels: the reference that any faster engine must agree with.
+"""One series by statsmodels: the local level model that any faster engine must agree with, and exponential smoothing.
 
-Model (Harvey 1989, "Forecasting, Structural Time Series Models and the Kalman Filter", 2.3):
+The local level model (Harvey 1989, "Forecasting, Structural Time Series Models and the Kalman Filter", 2.3):
 
     y_t = level_t + e_t,  e ~ N(0, s (1 - r))        level_t+1 = level_t + u_t,  u ~ N(0, s r)
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
+from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 Float = NDArray[np.float64]
@@ -83,6 +84,21 @@ def fit_local_level(series: Float) -> LocalLevel:
     numbers = (scale, level, variance, best_value)
     converged = converged and all(map(math.isfinite, numbers)) and variance >= 0 and scale >= 0
     return LocalLevel(level, variance, scale * (1 - best), scale * best, best, best_value, converged)
+
+
+def smooth_exponentially(series: Float, horizon: int) -> tuple[float, float]:
+    """Mean and variance of the average of the next ``horizon`` values by ETS(A,N,N), parameters by likelihood.
+
+    The model knows no gaps: ``series`` (m,) holds at least three values and no NaN. An error
+    k months before the end of the horizon also moves, by the smoothing share a, the k - 1
+    months after it: it counts 1 + a (k - 1) in the sum.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # statsmodels warns where the optimum lies on the border a = 0 or 1
+        fit = ETSModel(series, error="add", trend=None, seasonal=None).fit(disp=False)
+    counts = 1.0 + float(fit.smoothing_level) * np.arange(horizon)
+    variance = float(fit.scale) * float(np.square(counts).sum()) / horizon**2
+    return float(np.asarray(fit.forecast(1))[0]), variance
 
 
 def _model(series: Float) -> Any:

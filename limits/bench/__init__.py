@@ -1,0 +1,1 @@
+"""Measuring the capacity engine: accuracy and speed beside its peers. Reads clocks; no decision depends on it."""

@@ -1,0 +1,50 @@
+"""What users can repay a month: the forecast engine, for all users at once.
+
+Importing this package loads neither the compiled kernels nor statsmodels: who only reads
+what was decided needs the methods' names alone. The rest is loaded when first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from limits.capacity.result import FEWEST_MONTHS, FORECASTS, Capacity, Method
+
+if TYPE_CHECKING:
+    from limits.capacity.combining import CapacityQuantiles, capacity_quantiles
+    from limits.capacity.estimate import estimate_capacity
+    from limits.capacity.forecasting import Forecast, forecast
+    from limits.capacity.pooled import Prior
+    from limits.capacity.warming import warm
+
+__all__ = [
+    "FEWEST_MONTHS",
+    "FORECASTS",
+    "Capacity",
+    "CapacityQuantiles",
+    "Forecast",
+    "Method",
+    "Prior",
+    "capacity_quantiles",
+    "estimate_capacity",
+    "forecast",
+    "warm",
+]
+
+_LATER = {
+    "CapacityQuantiles": "combining",
+    "Forecast": "forecasting",
+    "Prior": "pooled",
+    "capacity_quantiles": "combining",
+    "estimate_capacity": "estimate",
+    "forecast": "forecasting",
+    "warm": "warming",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_LATER[name]}"), name)
+    return value

@@ -1,0 +1,120 @@
+"""Repayment capacity: what comes in less what goes out, as a distribution of the mean of coming months.
+
+A month of high income is often followed by one of high spending. Inflow and outgoings are
+forecast apart, each by its own habits, and put together with their correlation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limits.capacity.forecasting import Forecast, Model, forecast
+from limits.capacity.kernels import kernel
+from limits.capacity.local_level import Float
+from limits.capacity.pooled import Prior
+
+#: Correlation of the errors of the two forecasts, and the number of months for which it counts beside a
+#: user's own months. Money that comes in is often spent a month later, so that means of three months move
+#: together more (0.85 gives the least pinball loss on the Berka borrowers) than single months do (0.25 there).
+USUAL_CORRELATION, CORRELATION_MONTHS = 0.85, 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityQuantiles:
+    """Mean monthly capacity over the horizon for n users, unit of the series; every array (n,).
+
+    low, middle, high   quantiles at 10, 50 and 90%; negative where more goes out than comes in
+    mean, deviation     of the same distribution; where either side was never observed all are 0
+                        and the deviation is infinite
+    correlation         of mean inflow and mean outgoings, as used
+    inflow, outgoings   the two forecasts, with their methods
+    """
+
+    low: Float
+    middle: Float
+    high: Float
+    mean: Float
+    deviation: Float
+    correlation: Float
+    inflow: Forecast
+    outgoings: Forecast
+
+
+def capacity_quantiles(
+    inflow: Float,
+    outgoings: Float,
+    horizon: int,
+    *,
+    model: Model = "auto",
+    inflow_prior: Prior | None = None,
+    outgoings_prior: Prior | None = None,
+) -> CapacityQuantiles:
+    """Combine the forecasts of ``inflow`` and ``outgoings``, each (n, m) float64, NaN = not observed.
+
+    A quantile lies as far from the middle as the two distances together, with correlation r:
+    sqrt(a ** 2 + b ** 2 - 2 r a b), a the distance of the inflow's quantile from its median and
+    b that of the opposite quantile of the outgoings. Exact for Gaussian forecasts.
+    """
+    if inflow.shape != outgoings.shape:
+        raise ValueError(f"inflow has shape {inflow.shape}, outgoings {outgoings.shape}; they must be equal")
+    money_in = forecast(inflow, horizon, model=model, prior=inflow_prior)
+    money_out = forecast(outgoings, horizon, model=model, prior=outgoings_prior)
+    correlation = monthly_correlation(inflow, outgoings)
+    centre_in, centre_out = money_in.quantile_of_mean(0.5), money_out.quantile_of_mean(0.5)
+    middle = centre_in - centre_out
+    fall_in, rise_out = centre_in - money_in.quantile_of_mean(0.1), money_out.quantile_of_mean(0.9) - centre_out
+    rise_in, fall_out = money_in.quantile_of_mean(0.9) - centre_in, centre_out - money_out.quantile_of_mean(0.1)
+    over_in, over_out = money_in.mean_over_horizon, money_out.mean_over_horizon
+    deviation = _together(np.sqrt(over_in.variance), np.sqrt(over_out.variance), correlation)
+    known = np.isfinite(deviation)
+    columns = (
+        middle - _together(fall_in, rise_out, correlation),
+        middle,
+        middle + _together(rise_in, fall_out, correlation),
+        over_in.mean - over_out.mean,
+    )
+    low, centre, high, mean = (np.where(known, column, 0.0) for column in columns)
+    return CapacityQuantiles(low, centre, high, mean, deviation, correlation, money_in, money_out)
+
+
+def _together(a: Float, b: Float, correlation: Float) -> Float:
+    """Distance of a difference from its middle; infinite where either part is unknown."""
+    known = np.isfinite(a) & np.isfinite(b)
+    x, y = np.where(known, a, 0.0), np.where(known, b, 0.0)
+    distance = np.sqrt(np.maximum(x * x + y * y - 2.0 * correlation * x * y, 0.0))
+    return np.where(known, distance, np.inf)
+
+
+def monthly_correlation(inflow: Float, outgoings: Float) -> Float:
+    """Correlation of the two in the months in which both are observed, drawn toward the usual one: (n,).
+
+    The user's own counts with its number of months less two, the usual one with CORRELATION_MONTHS.
+    """
+    result = np.empty(len(inflow))
+    _correlate(np.ascontiguousarray(inflow), np.ascontiguousarray(outgoings), result)
+    return result
+
+
+@kernel
+def _correlate(x: Float, y: Float, result: NDArray[np.float64]) -> None:
+    rows, months = x.shape
+    for i in range(rows):
+        count, mean_x, mean_y, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        for t in range(months):
+            if math.isnan(x[i, t]) or math.isnan(y[i, t]):
+                continue
+            count += 1.0
+            dx, dy = x[i, t] - mean_x, y[i, t] - mean_y
+            mean_x += dx / count
+            mean_y += dy / count
+            xx += dx * (x[i, t] - mean_x)
+            yy += dy * (y[i, t] - mean_y)
+            xy += dx * (y[i, t] - mean_y)
+        own, weight = 0.0, 0.0
+        if count > 2.0 and xx > 0.0 and yy > 0.0:
+            own, weight = min(max(xy / (math.sqrt(xx) * math.sqrt(yy)), -1.0), 1.0), count - 2.0
+        result[i] = (weight * own + CORRELATION_MONTHS * USUAL_CORRELATION) / (weight + CORRELATION_MONTHS)

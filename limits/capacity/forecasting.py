@@ -1,0 +1,274 @@
+"""Forecast of monthly amounts for all users at once.
+
+``forecast`` takes amounts (n, m), one row per user, oldest month first, NaN where nothing is
+known, and returns a distribution for each coming month and for the mean of the coming
+months. A row's result depends on that row and the arguments alone: one user, or a million
+in any order, give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from limits.capacity import damped, local_level, pooled
+from limits.capacity.local_level import Float, Int
+from limits.capacity.pooled import MEDIAN, SCORES, Prior
+
+Model = Literal["auto", "local_level", "damped_trend", "robust"]
+
+#: Amounts may not exceed this: a thousand times the highest amount in minor units.
+LARGEST = 2.0**70
+MOST_MONTHS, LONGEST_HORIZON = 1_000, 120
+
+#: What ``Forecast.method`` can say. The first four are the models; the others say why none was fitted.
+METHODS = np.array([
+    "pooled",           # auto: weighted months of the user beside the portfolio's points
+    "local_level",
+    "damped_trend",
+    "robust",
+    "step",             # auto, and months before a lasting step count for less
+    "constant",         # every month equal, no variance to estimate: the prior's width is used
+    "single",           # one month only: the prior's width is used
+    "all_zero",         # nothing ever seen but zero: the width is the prior's, by its typical amount
+    "unobserved",       # no month known: zero, of unknown variance (infinity)
+])  # fmt: skip
+_POOLED, _LEVEL, _DAMPED, _ROBUST, _STEP, _CONSTANT, _SINGLE, _ZERO, _NONE = range(9)
+
+
+class Moments(NamedTuple):
+    """Mean and variance, each of shape (n,)."""
+
+    mean: Float
+    variance: Float
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Distributions of the coming months for n users over h months, in the unit of the series.
+
+    mean, variance     (n, h) of each coming month
+    mean_over_horizon  mean and variance of the mean of all h months, from their joint covariance
+    loglik             (n,) loglikelihood, constants as in statsmodels; NaN where nothing was fitted
+    parameters         name -> (n,); "ratio" is step variance / (step + noise variance)
+    method             (n,) one of METHODS
+    lowest             (n,) 0 where no month was ever negative, else -infinity: quantiles stay above
+    shape              (n, LEVELS) quantiles of one month before the horizon widens them, or None
+                       where all are Gaussian
+    growth             (n, h) factor of the distance from the median by the month ahead
+    """
+
+    mean: Float
+    variance: Float
+    mean_over_horizon: Moments
+    loglik: Float
+    parameters: dict[str, Float]
+    method: NDArray[np.str_]
+    lowest: Float
+    shape: Float | None
+    growth: Float
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def quantile(self, q: float) -> Float:
+        """The amount that a coming month stays below with probability ``q``: (n, h). The point forecast is q = 0.5."""
+        score = _score(q)
+        if self.shape is None:
+            values = self.mean + score * np.sqrt(self.variance) if score else self.mean.copy()
+        else:
+            middle = self.shape[:, MEDIAN]
+            values = middle[:, None] + (_read(self.shape, score) - middle)[:, None] * self.growth
+        return np.maximum(values, self.lowest[:, None])
+
+    def quantile_of_mean(self, q: float) -> Float:
+        """The amount that the mean of the h coming months stays below with probability ``q``: (n,).
+
+        Skewness of a mean of h months is that of one month by the root of h (Cornish and Fisher 1938).
+        """
+        score = _score(q)
+        mean, deviation = self.mean_over_horizon.mean, np.sqrt(self.mean_over_horizon.variance)
+        if self.shape is None:
+            values = mean + score * deviation if score else mean.copy()
+        else:
+            one = np.sqrt(self.variance[:, 0]) / self.growth[:, 0]
+            own = np.divide(_read(self.shape, score) - self.mean[:, 0], one, out=np.zeros_like(one), where=one > 0.0)
+            known = np.isfinite(deviation)
+            values = mean + np.where(known, deviation, 0.0) * (score + (own - score) / math.sqrt(self.mean.shape[1]))
+        return np.maximum(values, self.lowest)
+
+
+def forecast(series: Float, horizon: int, *, model: Model = "auto", prior: Prior | None = None) -> Forecast:
+    """Forecast every row of ``series`` (n, m) float64, NaN = not observed, ``horizon`` months ahead of column m.
+
+    Rows may start late, stop early and have gaps. ``prior`` holds constants fitted beforehand.
+    ValueError for a wrong shape, an infinite or too large amount, a horizon below 1.
+    """
+    _check(series, horizon, model)
+    prior = prior or Prior()
+    series = np.ascontiguousarray(series, dtype=np.float64)
+    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
+    local_level.spans(series, first, last, count)
+    idle = series.shape[1] - 1 - last
+    lowest = np.where(_least(series) >= 0.0, 0.0, -np.inf)
+    if model == "auto":
+        return _pooled(series, horizon, first, last, count, idle, lowest, prior)
+    if model == "damped_trend":
+        return _damped(series, horizon, first, last, count, idle, lowest, prior)
+    if model == "robust":
+        fitted = damped.without_spikes(series, first, last, count, prior.fence)
+        return _level(fitted, horizon, _ROBUST, idle, lowest, prior)
+    return _level(series, horizon, _LEVEL, idle, lowest, prior)
+
+
+def level_forecast(series: Float, horizon: int, level_variance: Float, noise_variance: Float) -> Forecast:
+    """The local level model at given variances, each (n,): for comparison with another implementation."""
+    _check(series, horizon, "local_level")
+    series = np.ascontiguousarray(series, dtype=np.float64)
+    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
+    local_level.spans(series, first, last, count)
+    total = level_variance + noise_variance
+    fit = local_level.fit(series, first, last, count, level_variance / total)
+    size = count - 1.0
+    at_total = fit.loglik - 0.5 * size * (np.log(total / fit.scale) + fit.scale / total - 1.0)
+    fit = local_level.LocalLevel(fit.ratio, np.asarray(total), fit.level, fit.spread, at_total)
+    return _gaussian(fit, horizon, np.full(len(series), _LEVEL), series.shape[1] - 1 - last,
+                     np.full(len(series), -np.inf))  # fmt: skip
+
+
+def _check(series: Float, horizon: int, model: str) -> None:
+    if model not in get_args(Model):
+        raise ValueError(f"model {model!r} is not one of {', '.join(get_args(Model))}")
+    if not isinstance(series, np.ndarray) or series.ndim != 2 or series.shape[1] == 0:
+        raise ValueError("series must be a NumPy array of shape (users, months) with at least one month")
+    if series.dtype != np.float64:
+        raise ValueError(f"series must be float64, with NaN where nothing is known, not {series.dtype}")
+    if series.shape[1] > MOST_MONTHS:
+        raise ValueError(f"series has {series.shape[1]} months; at most {MOST_MONTHS} are used")
+    if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= LONGEST_HORIZON:
+        raise ValueError(f"horizon must be a whole number of months from 1 to {LONGEST_HORIZON}, not {horizon!r}")
+    row = local_level.first_too_large(series, LARGEST)
+    if row >= 0:
+        raise ValueError(f"row {row} of series holds an infinite amount or one beyond {LARGEST:.0f}")
+
+
+def _least(series: Float) -> Float:
+    """Least observed amount of each row; NaN counts as none."""
+    return np.asarray(np.fmin.reduce(series, axis=1, initial=np.inf))
+
+
+def _score(q: float) -> float:
+    if not 0.0 < q < 1.0:
+        raise ValueError(f"a quantile is asked for by a probability between 0 and 1, not {q!r}")
+    return 0.0 if q == 0.5 else float(ndtri(q))
+
+
+def _read(shape: Float, score: float) -> Float:
+    """Quantiles of one month at a normal score: linear between LEVELS, and beyond them along the outer two."""
+    right = min(max(int(np.searchsorted(SCORES, score)), 1), len(SCORES) - 1)
+    part = (score - SCORES[right - 1]) / (SCORES[right] - SCORES[right - 1])
+    return np.asarray(shape[:, right - 1] + part * (shape[:, right] - shape[:, right - 1]))
+
+
+def _spread_of_mean(horizon: int, spread: Float, ratio: Float) -> Float:
+    """Variance of the mean of ``horizon`` months per unit scale: level, steps that last to its end, noise.
+
+    A step s months ahead is part of horizon - s + 1 of the months, so that the covariance
+    between months enters; ``spread`` is the variance of the level just before the first month.
+    """
+    steps = sum((s / horizon) ** 2 for s in range(1, horizon + 1))
+    return np.asarray(spread + ratio * steps + (1.0 - ratio) / horizon)
+
+
+def _gaussian(fit: local_level.LocalLevel, horizon: int, method: Int, idle: Int, lowest: Float) -> Forecast:
+    """Months that follow a fitted local level; ``idle`` (n,) months lie between the last observation and the first."""
+    before = fit.spread + fit.ratio * idle
+    ahead = np.arange(1, horizon + 1)
+    variance = fit.scale[:, None] * (before[:, None] + fit.ratio[:, None] * ahead + (1.0 - fit.ratio[:, None]))
+    mean = np.repeat(fit.level[:, None], horizon, axis=1)
+    over = Moments(fit.level, fit.scale * _spread_of_mean(horizon, before, fit.ratio))
+    parameters = {"ratio": fit.ratio, "scale": fit.scale, "level": fit.level, "spread": fit.spread}
+    growth = np.ones((len(mean), horizon))
+    return Forecast(mean, variance, over, fit.loglik, parameters, METHODS[method], lowest, None, growth)
+
+
+def _prior_variance(size: Float, count: Int, prior: Prior) -> Float:
+    """Variance of a month where a row's own months show none: falls as they become more."""
+    width = prior.share * (prior.months / (prior.months + count)) ** 2
+    return np.asarray((width * np.maximum(size, 0.3 * prior.typical_amount)) ** 2)
+
+
+def _guarded(
+    fit: local_level.LocalLevel, method: int, series: Float, count: Int, last: Int, prior: Prior
+) -> tuple[local_level.LocalLevel, Int]:
+    """The fit with the rows that no model can be fitted to filled in, and the method of every row."""
+    newest = np.where(count > 0, series[np.arange(len(series)), np.maximum(last, 0)], 0.0)
+    flat = (count >= 2) & ~(fit.scale > 0.0)
+    bare = flat | (count < 2)
+    methods = np.select(
+        [count == 0, bare & (newest == 0.0), count == 1, flat], [_NONE, _ZERO, _SINGLE, _CONSTANT], method)  # fmt: skip
+    width = np.where(count > 0, _prior_variance(np.abs(newest), count, prior), np.inf)
+    filled = local_level.LocalLevel(
+        ratio=np.where(bare, 0.0, fit.ratio),
+        scale=np.where(bare, width, fit.scale),
+        level=np.where(bare, newest, fit.level),
+        spread=np.where(bare, 1.0 / np.maximum(count, 1), fit.spread),
+        loglik=np.where(bare, np.nan, fit.loglik),
+    )
+    return filled, methods
+
+
+def _level(series: Float, horizon: int, method: int, idle: Int, lowest: Float, prior: Prior) -> Forecast:
+    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
+    local_level.spans(series, first, last, count)
+    fit = local_level.fit(series, first, last, count)
+    filled, methods = _guarded(fit, method, series, count, last, prior)
+    later: Int = idle if method == _LEVEL else series.shape[1] - 1 - last
+    return _gaussian(filled, horizon, methods, later, lowest)
+
+
+def _damped(
+    series: Float, horizon: int, first: Int, last: Int, count: Int, idle: Int, lowest: Float, prior: Prior
+) -> Forecast:
+    fit = damped.fit(series, first, last, count, horizon)
+    level = local_level.LocalLevel(fit.ratio, fit.scale, fit.level, np.zeros(len(series)), fit.loglik)
+    filled, methods = _guarded(level, _DAMPED, series, count, last, prior)
+    plain = _gaussian(filled, horizon, methods, idle, lowest)
+    own = methods == _DAMPED
+    mean = np.maximum(np.where(own[:, None], fit.mean, plain.mean), lowest[:, None])
+    variance = np.where(own[:, None], fit.variance, plain.variance)
+    over = Moments(
+        np.maximum(np.where(own, fit.mean_of_mean, plain.mean_over_horizon.mean), lowest),
+        np.where(own, fit.variance_of_mean, plain.mean_over_horizon.variance),
+    )
+    parameters = {"ratio": filled.ratio, "scale": filled.scale, "level": filled.level}
+    parameters |= {"slope": np.nan_to_num(fit.slope), "slope_share": np.nan_to_num(fit.share)}
+    return Forecast(mean, variance, over, filled.loglik, parameters, METHODS[methods], lowest, None, plain.growth)
+
+
+def _pooled(
+    series: Float, horizon: int, first: Int, last: Int, count: Int, idle: Int, lowest: Float, prior: Prior
+) -> Forecast:
+    fit = pooled.fit(series, first, last, count, prior)
+    none = count == 0
+    ratio, spread = np.where(none, 0.0, fit.ratio), np.where(none, 1.0, fit.spread)
+    before: Float = spread + ratio * idle
+    unit = spread + 1.0
+    ahead = np.arange(horizon)
+    growth = np.sqrt((before[:, None] + 1.0 + ratio[:, None] * ahead) / unit[:, None])
+    centre, one = np.where(none, 0.0, fit.mean), np.where(none, np.inf, fit.variance)
+    shape = fit.shape
+    if none.any():
+        shape[none] = 0.0
+    over = Moments(centre, one * (_spread_of_mean(horizon, before, ratio) / unit))
+    zero = ~none & (_least(-np.abs(series)) >= 0.0)
+    methods = np.select([none, zero, count == 1, fit.mark == pooled.STEPPED], [_NONE, _ZERO, _SINGLE, _STEP], _POOLED)
+    parameters = {"ratio": ratio, "spread": spread, "effective_months": np.where(none, 0.0, fit.months)}
+    mean = np.repeat(centre[:, None], horizon, axis=1)
+    variance = one[:, None] * growth**2
+    return Forecast(mean, variance, over, fit.loglik, parameters, METHODS[methods], lowest, shape, growth)
