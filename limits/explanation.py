@@ -120,7 +120,7 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
     yield words["floor"], words["floor_text"].format(floor=amount(entry.floor_minor))
     quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
     yield words["capacity"], words["capacity_text"].format(**quantiles)
-    yield words["method"], Method(entry.capacity_method).text
+    yield words["method"], Method(entry.capacity_method).text(language)
     digest = entry.input_digest.hex()
     yield words["evidence"], words["evidence_text"].format(months=entry.months_observed, digest=digest)
     yield (

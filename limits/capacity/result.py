@@ -26,10 +26,9 @@ class Method(enum.IntEnum):
     NOT_CONVERGED = 5
     STEPPED = 6
 
-    @property
-    def text(self) -> str:
-        """The method in words."""
-        return _TEXT[self]
+    def text(self, language: str = "en") -> str:
+        """The method in words, in English ("en") or Chinese ("zh")."""
+        return _TEXT[self][language == "zh"]
 
     @property
     def is_forecast(self) -> bool:
@@ -38,13 +37,31 @@ class Method(enum.IntEnum):
 
 
 _TEXT = {
-    Method.POOLED: "weighted months of income and of outgoings, beside what is usual in a portfolio",
-    Method.STEPPED: "as usual, and months before a lasting step in income or outgoings count for less",
-    Method.CONSTANT: "the same income and outgoings every month; the uncertainty is what is usual in a portfolio",
-    Method.TOO_SHORT: f"fewer than {FEWEST_MONTHS} observed months; no forecast",
-    Method.NO_EVIDENCE: "no income and no repayments seen; no forecast",
-    Method.REVEALED_REPAYMENT: "no income seen; forecast of what was repaid, a lower bound of capacity",
-    Method.NOT_CONVERGED: "no finite number came out; spread of the observed months, no forecast",
+    Method.POOLED: (
+        "weighted months of income and of outgoings, beside what is usual in a portfolio",
+        "收入与支出各月加权，并参考组合的一般情形",
+    ),
+    Method.STEPPED: (
+        "as usual, and months before a lasting step in income or outgoings count for less",
+        "同上，收入或支出持续变化之前的月份权重较低",
+    ),
+    Method.CONSTANT: (
+        "the same income and outgoings every month; the uncertainty is what is usual in a portfolio",
+        "每月收入与支出不变，不确定性取组合的一般情形",
+    ),
+    Method.TOO_SHORT: (
+        f"fewer than {FEWEST_MONTHS} observed months; no forecast",
+        f"观察月数少于 {FEWEST_MONTHS} 个，未作预测",
+    ),
+    Method.NO_EVIDENCE: ("no income and no repayments seen; no forecast", "未见收入与还款，未作预测"),
+    Method.REVEALED_REPAYMENT: (
+        "no income seen; forecast of what was repaid, a lower bound of capacity",
+        "未见收入，按实际还款预测，为还款能力的下限",
+    ),
+    Method.NOT_CONVERGED: (
+        "no finite number came out; spread of the observed months, no forecast",
+        "未得到有效数值，列出观察月份的范围，未作预测",
+    ),
 }
 
 #: Whether each method is a forecast, by its number.

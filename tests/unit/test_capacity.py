@@ -60,7 +60,7 @@ def test_the_method_is_named(monthly: dict[str, object], method: Method, past: i
     found, p10, p50, p90 = one(**monthly)
     assert found is method
     assert p10 <= p50 <= p90
-    assert method.text
+    assert method.text() != method.text("zh")
     assert int(estimate_capacity(flow(**monthly)).past[0]) == past
 
 
