@@ -91,7 +91,7 @@ def first_too_large(series: Float, largest: float) -> int:
 
 
 def ratio_grid(months: int) -> Float:
-    """Ratios so near to each other that a mode of the likelihood of ``months`` observations seldom hides between two."""
+    """Ratios so near to each other that a mode of the likelihood for ``months`` months seldom hides between two."""
     lowest = 0.25 * (2.0 - 2.0 * math.cos(math.pi / months))
     return np.concatenate([[0.0, 0.6 * lowest], np.geomspace(lowest, 0.5, POINTS - 8), [0.6, 0.7, 0.8, 0.9, 0.95, 1.0]])
 
