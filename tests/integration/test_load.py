@@ -376,7 +376,7 @@ def test_every_user_asked_for_is_accounted_for(conn: Connection) -> None:
     ]
     details = {e.user_id: e.detail for e in excluded}
     assert details[2] == "opened on 2026-07-01, after 2026-06-30"
-    assert details[4] == "the user's currency is EUR, the policy's is CNY"
+    assert details[4] == "the user's currency is EUR, the policy's is CNY; name another policy"
     assert details[7].startswith("inflow of 2026-05 is 1000000000000001 minor units")
     assert details[12] == "status is 'frozen', which this version does not know"
 

@@ -6,12 +6,13 @@ import dataclasses
 import subprocess
 import sys
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limits.capacity import FORECASTS, Capacity, Method, estimate, estimate_capacity
+from limits.capacity import FORECASTS, Capacity, Method, estimate, estimate_capacity, kernels, warm
 from limits.capacity.combining import capacity_quantiles
 from limits.money import LARGEST_MINOR
 from limits.portfolio import CashFlow
@@ -222,3 +223,25 @@ def test_reading_the_names_of_the_methods_loads_no_engine() -> None:
         "sys.exit(bool({'numba', 'scipy', 'statsmodels'} & {*sys.modules}))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_where_nothing_can_be_kept_the_kernels_are_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", "UserProvidedCacheLocator")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "/proc/none")
+
+    @kernels.kernel
+    def twice(value: float) -> float:
+        return 2.0 * value
+
+    told: list[str] = []
+    with kernels.when_compiling(lambda: told.append("compiling")):
+        assert twice(1.5) == 3.0
+        assert twice(2) == 4.0
+    assert told == ["compiling"]
+
+
+def test_what_is_ready_is_not_compiled_again() -> None:
+    warm()
+    told: list[str] = []
+    warm(lambda: told.append("compiling"))
+    assert not told

@@ -90,6 +90,24 @@ def test_the_core_reads_no_clock_no_file_and_no_dice(module: str) -> None:
     assert not used, f"limits/{module}.py calls {used}: pass the value in"
 
 
+def test_no_kernel_calls_one_of_another_file() -> None:
+    """What is kept of it on disk would be used on when the other file changes."""
+    trees = {path: ast.parse(path.read_text()) for path in (ROOT / "limits" / "capacity").glob("*.py")}
+    kernels = {
+        path: [
+            n for n in tree.body if isinstance(n, ast.FunctionDef) and "kernel" in map(ast.unparse, n.decorator_list)
+        ]
+        for path, tree in trees.items()
+    }
+    assert sum(map(len, kernels.values())) > 10
+    for path, functions in kernels.items():
+        others = {f.name for other, there in kernels.items() if other != path for f in there}
+        own = {f.name for f in functions}
+        for function in functions:
+            foreign = {call.split(".")[-1] for call in calls(function)} & (others - own)
+            assert not foreign, f"{name(path)}:{function.lineno} {function.name} calls {foreign} of another file"
+
+
 @pytest.mark.parametrize("path", SQL, ids=name)
 def test_sql_files_say_what_they_are_for(path: Path) -> None:
     first = path.read_text().splitlines()[0]
