@@ -2,7 +2,7 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover bench-capacity check-optimum fit-prior lock clean
+.PHONY: help setup demo test lint format cover bench-capacity check-optimum lock clean
 BIN := .venv/bin
 # Many tests wait for processes, so that three of them share two cores well.
 JOBS ?= 3
@@ -16,7 +16,6 @@ help:
 	echo 'make cover   the tests, with the lines they reach'
 	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
 	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
-	echo 'make fit-prior       loss of the forecast around its fixed constants, on either half of the users'
 	echo 'make lock    write the lock files anew (needs uv)'
 	echo 'make clean   remove .venv and what the tools keep'
 
@@ -43,9 +42,6 @@ bench-capacity: setup
 
 check-optimum: setup
 	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)
-
-fit-prior: setup
-	$(BIN)/python -m limits.bench.fit_prior $(BENCH_ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .
