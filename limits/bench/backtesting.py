@@ -143,8 +143,14 @@ def _warm(method: Method, horizon: int) -> None:
 
 
 def amount_text(value: float) -> str:
-    """An amount to four digits, or to whole units where it has more."""
+    """An amount to four digits, or to whole units where it has more; a dash for one that could not be measured."""
+    if not np.isfinite(value):
+        return "-"
     return f"{value:,.0f}" if abs(value) >= 1000.0 else f"{value:.4g}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.3f}" if np.isfinite(value) else "-"
 
 
 def as_rows(found: list[Result]) -> list[tuple[str, ...]]:
@@ -153,10 +159,10 @@ def as_rows(found: list[Result]) -> list[tuple[str, ...]]:
         (
             one.name,
             amount_text(one.figures.mae),
-            f"{one.figures.mase:.3f}",
+            _ratio(one.figures.mase),
             *(amount_text(value) for value in (*one.figures.pinball, one.figures.pinball_mean)),
-            f"{one.to_auto:.3f}",
-            f"{one.figures.coverage:.1%}",
+            _ratio(one.to_auto),
+            f"{one.figures.coverage:.1%}" if one.figures.forecasts else "-",
             amount_text(one.figures.bias),
             f"{1e6 * one.seconds:,.1f}",
             f"{one.series:,}",

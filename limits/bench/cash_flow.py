@@ -32,7 +32,7 @@ def compare_capacity(flows: Flows, horizon: int, origins: int, least: int) -> di
     if not cuts:
         raise InputError(
             f"no user has {least} observed months before an origin and {horizon} after it; "
-            "shorten --horizon, lower --least or name an earlier --as-of"
+            "shorten --horizon, lower --least or name another --as-of"
         )
     found: dict[str, list[tuple[Fold, Float]]] = {name: [] for name in METHODS}
     for cut in cuts:

@@ -144,7 +144,7 @@ def _flows(as_of: dt.date, policy: str | None) -> tuple[Flows, str]:
     currency = policy_for(policy or settings.policy, as_of).currency
     with (
         common.database(settings) as database,
-        database.connect("auditor", "limits backtest") as conn,
+        database.connect("operations", "limits backtest") as conn,
         conn.transaction(),
     ):
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
