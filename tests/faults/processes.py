@@ -25,10 +25,12 @@ START_SECONDS = 60.0
 class Process:
     """A process in a session of its own, so that it can be killed with its children."""
 
-    def __init__(self, settings: Settings, *arguments: str, **extra: str) -> None:
+    def __init__(self, settings: Settings, *arguments: str, before: str = "", **extra: str) -> None:
+        """``before``: Python code that runs in the process first, to break something there."""
         self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read when it is over)
+        command = ["-c", f"{before}\nfrom limits.cli import main\nmain()"] if before else ["-m", "limits"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "limits", *arguments],
+            [sys.executable, *command, *arguments],
             env=environment(settings) | extra,
             stdin=subprocess.DEVNULL,
             stdout=self.output,

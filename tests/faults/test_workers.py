@@ -9,6 +9,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -238,6 +239,34 @@ def _send_no_task(app: Any) -> None:
         producer.publish(
             pickled, content_type="application/x-python-serialize", content_encoding="binary", headers=headers, **where
         )
+
+
+@pytest.mark.parametrize("settings", [None], indirect=True, ids=["pgmq"])
+def test_a_worker_whose_broker_client_does_not_stop_leaves_without_it(
+    database: Database, settings: Settings, conn: Connection
+) -> None:
+    """The client hangs for ever; the review it was in the middle of is finished by the next worker."""
+    row = ask(database, settings)
+    hang = """
+import time
+import celery.worker.consumer.consumer as consumer
+import tasks.worker
+consumer.Consumer.stop = lambda self: time.sleep(3600)
+tasks.worker.SHUTDOWN_SECONDS = 2.0"""
+    worker = Process(settings, "worker", before=hang, **SLOW)
+    try:
+        until(lambda: decided(conn, row.review_id) > 0)
+        children = worker.children()
+        assert children
+        assert worker.stop() == 0
+        assert "did not stop in time; leaving without it" in worker.said()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 10)
+    finally:
+        worker.kill()
+    assert not is_done(conn, row.review_id), "nothing was in the middle"
+    with started(settings, ("worker",)):
+        until(lambda: is_done(conn, row.review_id), LIMIT_SECONDS)
+    assert_everybody_once(conn, row.review_id)
 
 
 @pytest.mark.parametrize("settings", [None], indirect=True, ids=["pgmq"])
