@@ -57,6 +57,39 @@ class CapacityRules(_Section):
     falling_bps: Annotated[int, Field(ge=0, le=ALL_BPS)]
     #: p10 of capacity below p50 by more than this share of p50: nobody is raised. Above ALL_BPS p10 is negative.
     uncertain_bps: Annotated[int, Field(ge=1, le=100_000)]
+    #: Standard deviation of monthly inflow above this share of its mean, over the last 12 observed months: no raise.
+    income_varies_bps: Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Debt(_Section):
+    """What debts may take of income, and how large all of them together may be. These bar raises and cut nobody."""
+
+    #: Repayment of the new limit at full use and of all other debts takes at most this share of mean inflow.
+    ratio_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
+    #: What is left a month of expected capacity (p50) when the new limit is fully used.
+    residual_income: Amount
+    #: Unsecured debt of the borrower with all lenders, this limit included.
+    borrower_most: Amount
+    #: A raise needs a credit check (the obligations) ...
+    credit_check: bool
+    #: ... that is not older.
+    credit_check_max_age_days: Annotated[int, Field(ge=1, le=3650)]
+
+
+class Habits(_Section):
+    """How a user repays."""
+
+    #: Of the statements of twelve months, from this many paid with little more than the minimum on: no raise.
+    minimum_only_payments: Annotated[int, Field(ge=1, le=12)]
+    #: Statements of the last twelve months needed to speak of persistent debt: interest took more than the debt did.
+    persistent_debt_statements: Annotated[int, Field(ge=1, le=12)]
+
+
+class ArrearsStep(_Section):
+    """From this many payments missed in twelve months on, at most this share of the limit."""
+
+    missed_payments: Annotated[int, Field(ge=1, le=12)]
+    limit_bps: Bps
 
 
 class Repayment(_Section):
@@ -110,6 +143,12 @@ class Raise(_Section):
     identity: bool
     income: bool
     income_max_age_days: Annotated[int, Field(ge=1, le=3650)]
+    documents: bool
+    #: Requests for a higher limit in 90 days from which on none is granted: probing.
+    probing_requests: Annotated[int, Field(ge=2, le=100)]
+    #: In the days after a cut a raise gives back at most this share of what was cut, and not more than was cut.
+    restore_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
+    restore_days: Days
 
 
 class Cut(_Section):
@@ -151,6 +190,8 @@ class Exposure(_Section):
     inquiries: Annotated[tuple[InquiryStep, ...], Field(strict=False, min_length=1)]
     dormant_days: Annotated[int, Field(ge=1, le=3650)]
     dormant_limit_bps: Bps
+    #: Of a limit that the balance is above.
+    over_limit_bps: Bps
 
 
 class Integrity(_Section):
@@ -160,6 +201,66 @@ class Integrity(_Section):
     false_documents_limit_bps: Bps
     restricted_industries: Annotated[frozenset[str], Field(strict=False)]
     restricted_limit_bps: Bps
+    confirmed_fraud_limit_bps: Bps
+    #: Users with confirmed fraud who share an identifier, from which on nobody is raised: a person looks first. An
+    #: association alone never cuts.
+    fraud_links: Annotated[int, Field(ge=1, le=100)]
+
+
+class Group(_Section):
+    """The highest limit of a segment or an industry: a hard maximum."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    most: Amount
+
+
+class Freeze(_Section):
+    """Days on which nobody is raised, or nobody of some segments, industries or jurisdictions (empty: of any)."""
+
+    first_day: dt.date
+    last_day: dt.date
+    segments: Annotated[frozenset[str], Field(strict=False)]
+    industries: Annotated[frozenset[str], Field(strict=False)]
+    jurisdictions: Annotated[frozenset[str], Field(strict=False)]
+
+
+class Consent(_Section):
+    """How a change takes effect, and what the user has to say to it."""
+
+    #: at_once; offer: waits for the user to accept; notice: takes effect after its notice period unless the user
+    #: objects; on_request: only who asks is raised, at once.
+    raises: Literal["at_once", "offer", "notice", "on_request"]
+    offer_days: Annotated[int, Field(ge=1, le=365)]
+    raise_notice_days: Annotated[int, Field(ge=1, le=365)]
+    cuts: Literal["at_once", "notice"]
+    cut_notice_days: Annotated[int, Field(ge=1, le=365)]
+    #: Days after the notice of a cut in which exceeding the lower limit costs no fee and no higher rate; 0: none.
+    fee_protection_days: Days
+    #: Whether a user may refuse to be decided about without a person.
+    automation_may_be_refused: bool
+
+
+class Notices(_Section):
+    """What a user is told, and by when."""
+
+    #: Days in which a cut, or a request that was not fully granted, is explained.
+    adverse_action_days: Annotated[int, Field(ge=0, le=365)]
+    #: Principal reasons named, at most.
+    principal_reasons: Annotated[int, Field(ge=1, le=10)]
+    #: Months for which decisions and notices are kept, at least.
+    retention_months: Annotated[int, Field(ge=1, le=240)]
+
+
+class Breakers(_Section):
+    """What a review may do to the portfolio as a whole before it is halted. Shares of users decided, or of exposure."""
+
+    raised_bps: Bps
+    lowered_bps: Bps
+    #: Exposure after the review, above or below that before.
+    exposure_up_bps: Bps
+    exposure_down_bps: Bps
+    quarantined_bps: Bps
+    fallback_bps: Bps
 
 
 class Rounding(_Section):
@@ -177,12 +278,22 @@ class Policy(_Section):
     currency: str
     capacity: CapacityRules
     repayment: Repayment
+    debt: Debt
+    habits: Habits
     maximum: Maximum
     raises: Annotated[Raise, Field(alias="raise")]
     cut: Cut
     past_due: Annotated[tuple[PastDueStep, ...], Field(strict=False, min_length=1)]
+    arrears: Annotated[tuple[ArrearsStep, ...], Field(strict=False, min_length=1)]
     exposure: Exposure
     integrity: Integrity
+    #: Tables that may be left out: no group with a maximum of its own, no freeze.
+    segment: Annotated[tuple[Group, ...], Field(strict=False)] = ()
+    industry: Annotated[tuple[Group, ...], Field(strict=False)] = ()
+    freeze: Annotated[tuple[Freeze, ...], Field(strict=False)] = ()
+    consent: Consent
+    notices: Notices
+    breakers: Breakers
     rounding: Rounding
     body: Annotated[str, Field(exclude=True, repr=False)] = ""
 

@@ -52,6 +52,14 @@ class Income(enum.IntEnum):
     FALSE = 2
 
 
+class Documents(enum.IntEnum):
+    """Whether the documents a lender asks for are there."""
+
+    UNKNOWN = 0
+    COMPLETE = 1
+    MISSING = 2
+
+
 @dataclass(frozen=True, slots=True)
 class CashFlow:
     """Monthly cash flow of n users over m whole calendar months, oldest first.
@@ -103,6 +111,22 @@ class Portfolio:
                              from the newest external credit check on or before as_of;
                              UNKNOWN and NaT without one
     requested_limit          amount the user asked for; UNBOUNDED when nobody asked
+    requests_90d             limit requests of the user in the 90 days to as_of, the present one included
+    minimum_only_payments    of the statements of the 12 months to as_of whose due date has come: those with more
+                             than the minimum due of which little more than the minimum was paid
+    statements_12m, balances_12m, repaid_12m
+                             of the 12 months to as_of: statements, sum of their balances above zero, repayments
+    documents, documents_valid_until
+                             newest state of the documents; NaT when they do not expire
+    opted_out                of being raised; automation_refused: a person has to decide
+    fraud_links              users with a confirmed fraud who share a device, phone, address or bank card, and of
+                             whom no person has cleared the user
+    confirmed_fraud          of the user
+    limit_before_cut         limit from which the newest cut was made, UNKNOWN without one
+    change_pending           an offered or announced change is open
+    override_cap, override_floor
+                             in force on as_of; UNBOUNDED and 0 without one
+    budget_limit             the limit up to which a portfolio budget lets this review raise; UNBOUNDED without one
     """
 
     as_of: dt.date
@@ -136,6 +160,22 @@ class Portfolio:
     outside_monthly_payment: Int
     checked_on: Dates
     requested_limit: Int
+    requests_90d: Int
+    minimum_only_payments: Int
+    statements_12m: Int
+    balances_12m: Int
+    repaid_12m: Int
+    documents: Int
+    documents_valid_until: Dates
+    opted_out: Bool
+    automation_refused: Bool
+    fraud_links: Int
+    confirmed_fraud: Bool
+    limit_before_cut: Int
+    change_pending: Bool
+    override_cap: Int
+    override_floor: Int
+    budget_limit: Int
     cash_flow: CashFlow
 
     def __len__(self) -> int:

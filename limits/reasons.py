@@ -41,6 +41,30 @@ class Reason(enum.IntEnum):
     MODEL_FELL_BACK = 25
     FORECAST_FALLING = 26
     FORECAST_UNCERTAIN = 27
+    REPEATED_ARREARS = 28
+    MINIMUM_PAYMENTS = 29
+    PERSISTENT_DEBT = 30
+    INCOME_UNSTABLE = 31
+    DEBT_RATIO = 32
+    RESIDUAL_INCOME = 33
+    OBLIGATIONS_UNKNOWN = 34
+    OVER_LIMIT = 35
+    BORROWER_MAXIMUM = 36
+    SEGMENT_MAXIMUM = 37
+    INDUSTRY_MAXIMUM = 38
+    DOCUMENTS_MISSING = 39
+    DOCUMENTS_EXPIRED = 40
+    PROBING = 41
+    LINKED_FRAUD = 42
+    CONFIRMED_FRAUD = 43
+    OPTED_OUT = 44
+    AUTOMATION_REFUSED = 45
+    NOT_ASKED_FOR = 46
+    MACRO_FREEZE = 47
+    PORTFOLIO_BUDGET = 48
+    RESTORATION = 49
+    CHANGE_PENDING = 50
+    OVERRIDE = 51
 
 
 LANGUAGES = ("en", "zh")
@@ -85,5 +109,62 @@ TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
             "what is left of income is expected to be well below what it was", "预计月结余明显低于以往水平"
         ),
         Reason.FORECAST_UNCERTAIN: _text("what is left of income is too uncertain", "月结余的预测不确定性过大"),
+        Reason.REPEATED_ARREARS: _text("payments were late again and again", "多次逾期还款"),
+        Reason.MINIMUM_PAYMENTS: _text("little more than the minimum is paid", "长期仅还最低还款额"),
+        Reason.PERSISTENT_DEBT: _text(
+            "in the last year more was paid for interest than for the debt", "近一年所还利息多于本金"
+        ),
+        Reason.INCOME_UNSTABLE: _text("income varies too much from month to month", "收入逐月波动过大"),
+        Reason.DEBT_RATIO: _text("too large a part of income would go into repaying debts", "还债支出占收入比例过高"),
+        Reason.RESIDUAL_INCOME: _text("too little would be left to live on", "还款后剩余收入过少"),
+        Reason.OBLIGATIONS_UNKNOWN: _text("no recent record of obligations to other lenders", "缺少近期的其他负债信息"),
+        Reason.OVER_LIMIT: _text("the balance is above the limit", "欠款已超过额度"),
+        Reason.BORROWER_MAXIMUM: _text("the highest debt with all lenders together", "单一借款人全部负债的最高限额"),
+        Reason.SEGMENT_MAXIMUM: _text("the highest limit of this customer group", "所属客群的最高额度"),
+        Reason.INDUSTRY_MAXIMUM: _text("the highest limit of this industry", "所属行业的最高额度"),
+        Reason.DOCUMENTS_MISSING: _text("documents are missing", "材料不全"),
+        Reason.DOCUMENTS_EXPIRED: _text("documents have expired", "证件或材料已过有效期"),
+        Reason.PROBING: _text("repeated requests for a higher limit in a short time", "短期内反复申请提额"),
+        Reason.LINKED_FRAUD: _text(
+            "shares a device, phone, address or card with a confirmed fraud",
+            "与已确认欺诈存在设备、电话、地址或银行卡关联",
+        ),
+        Reason.CONFIRMED_FRAUD: _text("fraud was confirmed", "已确认存在欺诈"),
+        Reason.OPTED_OUT: _text("the user does not want raises", "用户拒绝上调额度"),
+        Reason.AUTOMATION_REFUSED: _text("the user wants a person to decide", "用户拒绝自动化决策，须人工审核"),
+        Reason.NOT_ASKED_FOR: _text("a raise has to be asked for", "上调须由用户主动申请"),
+        Reason.MACRO_FREEZE: _text("raises are suspended for now", "目前暂停上调额度"),
+        Reason.PORTFOLIO_BUDGET: _text("this review's budget for raises is used up", "本次审查的上调预算已用完"),
+        Reason.RESTORATION: _text("a limit that was cut comes back step by step", "下调后的额度分步恢复"),
+        Reason.CHANGE_PENDING: _text("an announced or offered change is still open", "已有待生效或待接受的调整"),
+        Reason.OVERRIDE: _text("set by a person for a time", "人工设定，限期有效"),
+    }
+)
+
+#: Reasons that may not stand alone as a principal reason in a notice of adverse action: they name the lender's own
+#: arrangements or the user's own choice, not what was found about the user. Regulation B, 12 CFR 1002.9(b)(2): a
+#: statement that the refusal was based on internal standards or policies is insufficient.
+NOT_PRINCIPAL: frozenset[Reason] = frozenset(
+    {
+        Reason.STEP_CAP, Reason.ASKED_AMOUNT, Reason.NO_CONSENT, Reason.OPTED_OUT, Reason.AUTOMATION_REFUSED,
+        Reason.NOT_ASKED_FOR, Reason.MACRO_FREEZE, Reason.PORTFOLIO_BUDGET, Reason.CHANGE_PENDING, Reason.OVERRIDE,
+        Reason.LINKED_FRAUD,
+    }
+)  # fmt: skip
+
+#: Reasons upon which a person has to look at the user: the decision holds until somebody has.
+HUMAN_REVIEW: frozenset[Reason] = frozenset(
+    {Reason.LINKED_FRAUD, Reason.CONFIRMED_FRAUD, Reason.AUTOMATION_REFUSED, Reason.IDENTITY_MISMATCH}
+)
+
+_CHECKING = _text("we could not confirm some of the details we hold", "部分信息未能核实")
+
+#: What the user is told where the plain reason would reveal how fraud is found. Everywhere else: TEXT.
+USER_TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
+    {
+        **TEXT,
+        Reason.LINKED_FRAUD: _CHECKING,
+        Reason.CONFIRMED_FRAUD: _CHECKING,
+        Reason.PROBING: _text("a recent request has been answered already", "近期的申请已有答复"),
     }
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from limits.portfolio import UNBOUNDED, UNKNOWN, CashFlow, Identity, Income, Portfolio, Status
+from limits.portfolio import UNBOUNDED, UNKNOWN, CashFlow, Documents, Identity, Income, Portfolio, Status
 
 AS_OF = dt.date(2026, 6, 30)
 MONTHS = 12
@@ -44,6 +44,22 @@ COLUMNS: Mapping[str, Any] = {
     "outside_monthly_payment": 0,
     "checked_on": dt.date(2026, 6, 1),
     "requested_limit": UNBOUNDED,
+    "requests_90d": 0,
+    "minimum_only_payments": 0,
+    "statements_12m": 12,
+    "balances_12m": 12_000_000,
+    "repaid_12m": 6_000_000,
+    "documents": Documents.COMPLETE,
+    "documents_valid_until": None,
+    "opted_out": False,
+    "automation_refused": False,
+    "fraud_links": 0,
+    "confirmed_fraud": False,
+    "limit_before_cut": UNKNOWN,
+    "change_pending": False,
+    "override_cap": UNBOUNDED,
+    "override_floor": 0,
+    "budget_limit": UNBOUNDED,
 }
 FLOWS: Mapping[str, int] = {
     "inflow": 2_000_000,
@@ -55,7 +71,8 @@ FLOWS: Mapping[str, int] = {
     "amount_due": 0,
     "repaid": 0,
 }
-DATES = frozenset(name for name in COLUMNS if name.endswith("_on"))
+DATES = frozenset(name for name in COLUMNS if name.endswith(("_on", "_until")))
+FLAGS = frozenset(name for name, value in COLUMNS.items() if isinstance(value, bool))
 TEXTS = frozenset({"segment", "industry", "jurisdiction"})
 __all__ = ["AS_OF", "COLUMNS", "FLOWS", "MONTHS", "UNKNOWN", "make_portfolio", "one_by_one"]
 
@@ -79,7 +96,7 @@ def _column(name: str, values: Sequence[Any]) -> Any:
         return np.array(["NaT" if v is None else v for v in values], dtype="datetime64[D]")
     if name in TEXTS:
         return np.array(values, dtype=np.str_)
-    return np.array(values, dtype=np.bool_ if name == "raise_consent" else np.int64)
+    return np.array(values, dtype=np.bool_ if name in FLAGS else np.int64)
 
 
 def _cash_flow(rows: Sequence[Mapping[str, Any]], as_of: dt.date, months: int) -> CashFlow:

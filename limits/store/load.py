@@ -22,7 +22,19 @@ from psycopg.rows import scalar_row
 from psycopg.types.datetime import DateBinaryLoader
 
 from limits.money import LARGEST_MINOR
-from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, CashFlow, Dates, Identity, Income, Int, Portfolio, Status
+from limits.portfolio import (
+    UNBOUNDED,
+    UNKNOWN,
+    Bool,
+    CashFlow,
+    Dates,
+    Documents,
+    Identity,
+    Income,
+    Int,
+    Portfolio,
+    Status,
+)
 from limits.store.queries import query
 
 #: Whole months of cash flow that are read, at most.
@@ -90,10 +102,25 @@ def load_portfolio(
         currency=currency,
         **{name: users[name] for name in _PLAIN},
         **_read_payments(conn, as_of, users["user_id"]),
-        requested_limit=np.full(len(users["user_id"]), UNBOUNDED, dtype=np.int64),
+        **_neutral(len(users["user_id"])),
         cash_flow=_cash_flow(months, cells, observed),
     )
     return portfolio, sorted([*excluded, *found.values()], key=lambda e: e.user_id)
+
+
+def _neutral(users: int) -> Columns:
+    """Columns that bar nothing."""
+    numbers = {
+        "requested_limit": UNBOUNDED, "requests_90d": 0, "minimum_only_payments": 0, "statements_12m": 0,
+        "balances_12m": 0, "repaid_12m": 0, "documents": Documents.UNKNOWN, "fraud_links": 0,
+        "limit_before_cut": UNKNOWN, "override_cap": UNBOUNDED, "override_floor": 0, "budget_limit": UNBOUNDED,
+    }  # fmt: skip
+    flags = ("opted_out", "automation_refused", "confirmed_fraud", "change_pending")
+    return {
+        **{name: np.full(users, value, dtype=np.int64) for name, value in numbers.items()},
+        **{name: np.zeros(users, dtype=np.bool_) for name in flags},
+        "documents_valid_until": np.full(users, "NaT", dtype="datetime64[D]"),
+    }
 
 
 # Users --------------------------------------------------------------------------------------
@@ -248,7 +275,7 @@ def _cash_flow(months: Dates, cells: Int, observed: Bool) -> CashFlow:
 
 # Decoding -----------------------------------------------------------------------------------
 
-_DERIVED = {"days_past_due", "missed_payments", "worst_days_past_due", "requested_limit", "cash_flow"}
+_DERIVED = {"days_past_due", "missed_payments", "worst_days_past_due", "cash_flow", *_neutral(0)}
 _PLAIN = [
     f.name for f in dataclasses.fields(Portfolio) if f.name not in _DERIVED and f.name not in ("as_of", "currency")
 ]
