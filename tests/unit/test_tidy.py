@@ -14,6 +14,7 @@ CORE = (
     "errors", "money", "portfolio", "capacity/__init__", "capacity/kernels", "capacity/local_level", "capacity/pooled",
     "capacity/damped", "capacity/forecasting", "capacity/combining", "capacity/result", "capacity/estimate",
     "capacity/warming", "capacity/reference", "policy", "reasons", "ceilings", "decision",
+    "notices",
 )  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
 SQL = sorted((ROOT / "sql").rglob("*.sql"))
