@@ -61,3 +61,7 @@ class UserHeld(LimitsError):
 
 class KeyReused(InputError):
     """An idempotency key that was used before, for something else."""
+
+
+class DeliveryFailed(LimitsError):
+    """A message that could not be handed over: it waits for the next time."""

@@ -2,23 +2,30 @@
 
 The same few steps serve all three. ``asking`` has what a person or the clock asks for,
 ``running`` what a worker does, ``single`` one user, ``trying`` the dry run, ``deciding``
-the steps that they share.
+the steps that they share. ``delivering`` tells the users, ``sending`` has the ways out.
 """
 
 from limits.engine.asking import finished, policy_for, progress, request_review, review_today, reviewed, watch
 from limits.engine.deciding import Decided, code_version, decide_users, input_digests
+from limits.engine.delivering import Delivery, deliver, text_of
 from limits.engine.running import Worked, run_shard, work
+from limits.engine.sending import Sender, ToCommand, ToFile, sender_for
 from limits.engine.single import Recompute, recompute
 from limits.engine.trying import DryRun, Mover, dry_run
 
 __all__ = [
     "Decided",
+    "Delivery",
     "DryRun",
     "Mover",
     "Recompute",
+    "Sender",
+    "ToCommand",
+    "ToFile",
     "Worked",
     "code_version",
     "decide_users",
+    "deliver",
     "dry_run",
     "finished",
     "input_digests",
@@ -29,6 +36,8 @@ __all__ = [
     "review_today",
     "reviewed",
     "run_shard",
+    "sender_for",
+    "text_of",
     "watch",
     "work",
 ]
