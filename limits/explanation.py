@@ -100,7 +100,9 @@ def show(entry: LogEntry, language: str = "en") -> None:
     words = WORDS[language]
     action = words[entry.outcome]
     say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
-    width = max(_width(words[name]) for name in ("limit", "proposed", "because", "capacity", "method", "evidence", "entry"))
+    width = max(
+        _width(words[name]) for name in ("limit", "proposed", "because", "capacity", "method", "evidence", "entry")
+    )
     for name, text in _facts(entry, language):
         say(f"  {_pad(name, width)}  {text}")
         if name == words["floor"]:

@@ -1,4 +1,4 @@
-"""What waits, as rows: offered and announced changes, requests, consent. Only the database's own functions write them."""
+"""What waits, as rows: offered and announced changes, requests, consent. Only functions of the database write them."""
 
 from __future__ import annotations
 

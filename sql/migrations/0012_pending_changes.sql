@@ -236,7 +236,7 @@ BEGIN
     END IF;
     IF p_as_of IS NULL OR p_as_of > (clock_timestamp() AT TIME ZONE 'UTC')::date OR p_as_of < v_change.as_of
        OR coalesce(p_actor, '') = '' OR coalesce(p_reason, '') = ''
-       OR NOT CASE p_state
+       OR NOT (CASE p_state
               -- A user may say no to more, not to less.
               WHEN 'declined' THEN v_change.proposed_minor > v_change.limit_minor
               WHEN 'expired' THEN v_change.kind = 'offer' AND p_as_of > v_change.effective_on
@@ -246,7 +246,7 @@ BEGIN
                    WHERE u.user_id = v_change.user_id AND u.status = 'closed' AND u.effective_on <= p_as_of
                      AND NOT EXISTS (SELECT FROM limits.user_profiles n WHERE n.user_id = u.user_id
                                         AND n.effective_on > u.effective_on AND n.effective_on <= p_as_of))
-              ELSE false END THEN
+              ELSE false END) THEN
         RAISE EXCEPTION 'change % cannot be % as of %', p_change, p_state, p_as_of USING ERRCODE = 'LM005';
     END IF;
     UPDATE limits.pending_changes p
