@@ -9,17 +9,17 @@
 -- No sum is cast that could be out of range: whatever is that large is named when amounts are checked.
 WITH time_line AS (
     SELECT user_id, statement_on AS happened_on, 0 AS place, due_on, greatest(balance_minor, 0) AS balance,
-           amount_due_minor AS due, minimum_due_minor AS minimum, 0 AS paid, source, source_id
+           amount_due_minor AS due, minimum_due_minor AS minimum, 0 AS paid
       FROM limits.statements
      WHERE user_id = ANY (%(user_ids)s::bigint[]) AND statement_on <= %(as_of)s
        AND statement_on > (%(as_of)s::date - interval '12 months')
     UNION ALL
-    SELECT user_id, paid_on, 1, NULL, 0, 0, 0, amount_minor, source, source_id
+    SELECT user_id, paid_on, 1, NULL, 0, 0, 0, amount_minor
       FROM limits.repayments
      WHERE user_id = ANY (%(user_ids)s::bigint[]) AND paid_on <= %(as_of)s
        AND paid_on > (%(as_of)s::date - interval '12 months')
 ), numbered AS (
-    SELECT *, sum(1 - place) OVER (PARTITION BY user_id ORDER BY happened_on, place, due_on, source, source_id
+    SELECT *, sum(1 - place) OVER (PARTITION BY user_id ORDER BY happened_on, place, due_on, due, minimum
                                    ROWS UNBOUNDED PRECEDING) AS statement
       FROM time_line
 ), paid AS (

@@ -216,7 +216,10 @@ def test_nothing_of_a_file_of_identifiers_is_kept_in_the_clear(ops: Connection, 
     assert "Main Street" not in kept and SHA not in kept and OTHER_SHA not in kept
 
 
-@pytest.mark.parametrize("table", ["identifiers", "frauds", "fraud_cases", "fraud_clearances", "documents", "consents"])
+@pytest.mark.parametrize(
+    "table",
+    ["identifiers", "frauds", "fraud_cases", "fraud_identifiers", "fraud_clearances", "documents", "consents"],
+)
 def test_an_auditor_does_not_read_what_is_known_of_people(database: Database, table: str) -> None:
     with database.connect("auditor", "limits test") as auditor, pytest.raises(psycopg.errors.InsufficientPrivilege):
         auditor.execute(f"SELECT * FROM limits.{table}")
@@ -229,6 +232,7 @@ def test_an_auditor_does_not_read_what_is_known_of_people(database: Database, ta
         "UPDATE limits.frauds SET withdrawn_on = confirmed_on", "DELETE FROM limits.frauds",
         "UPDATE limits.consents SET state = 'given'", "DELETE FROM limits.consents",
         "UPDATE limits.documents SET status = 'complete'", "TRUNCATE limits.documents",
+        "DELETE FROM limits.fraud_identifiers", "INSERT INTO limits.fraud_identifiers VALUES ('phone', 'x', 1)",
         "UPDATE limits.identifiers SET seen_on = '2026-01-01'", "DELETE FROM limits.identifiers",
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from limits.money import LARGEST_MINOR
 from limits.portfolio import UNBOUNDED, UNKNOWN, Documents, Portfolio
-from limits.store.db import Connection
+from limits.store.db import Connection, Database
 from limits.store.load import load_portfolio
 from tests import builders
 from tests.builders import AS_OF, CURRENCY
@@ -297,6 +298,26 @@ def test_a_phone_that_very_many_share_is_counted_up_to_100(conn: Connection) -> 
               SET confirmed_on = date '2026-04-09' + (user_id IN (1005, 1777, 2900))::integer"""
     )
     assert seen(conn, "fraud_links") == 3
+
+
+def test_a_fraud_and_an_identifier_that_come_in_at_once_are_linked(
+    database: Database, conn: Connection, three: None
+) -> None:
+    builders.add_identifier(conn, 1, "phone", "phone")
+    results: list[Any] = []
+
+    def confirm() -> None:
+        with database.connect("owner", "limits test") as other:
+            results.append(builders.add_fraud(other, 2, AS_OF))
+
+    thread = threading.Thread(target=confirm)
+    with conn.transaction():
+        builders.add_identifier(conn, 2, "phone", "phone")  # the fraud is not there yet, nor is this seen by it
+        thread.start()
+        thread.join(0.5)
+        assert not results
+    thread.join()
+    assert seen(conn, "fraud_links") == 1
 
 
 # Overrides ----------------------------------------------------------------------------------
