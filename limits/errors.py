@@ -51,6 +51,10 @@ class ReviewRefused(LimitsError):
     """A review that may not be made, or does not run any longer."""
 
 
+class PolicyNotApproved(ReviewRefused):
+    """A policy that nobody approved, or that was withdrawn, was to decide."""
+
+
 class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 
