@@ -55,6 +55,10 @@ class PolicyNotApproved(ReviewRefused):
     """A policy that nobody approved, or that was withdrawn, was to decide."""
 
 
+class ApprovalRefused(LimitsError):
+    """A proposal, verdict or override that may not be made so, or not by this person."""
+
+
 class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 

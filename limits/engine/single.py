@@ -15,8 +15,8 @@ from limits.errors import DatabaseError, KeyReused, ReviewRefused, UserHeld
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED
 from limits.settings import Settings
+from limits.store import approvals, policies, recomputes, record, reviews
 from limits.store import log as adjustment_log
-from limits.store import policies, recomputes, record, reviews
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.log import LogEntry
 
@@ -51,7 +51,8 @@ def recompute(
 
     A second call with the same key gives the entry that the first one made. KeyReused when
     the key stands for something else; UserHeld while a review is about to decide the user;
-    ReviewRefused when there is nothing to decide on.
+    ReviewRefused when there is nothing to decide on; PolicyNotApproved, when applied, for a
+    policy that is not approved to decide.
     """
     with database.connect("operations", "limits recompute") as conn:
         if key is not None and (done := _done_before(conn, key, user_id, reason, as_of)):
@@ -64,6 +65,8 @@ def recompute(
                 f"user {user_id} has been decided as of {last}; a recompute is as of that date or later, not {date}"
             )
         chosen = policy_for(policy or settings.policy, date)
+        if apply:
+            approvals.require_policy(conn, chosen)
         reviews.refresh_cash_flow(conn)
         if not apply:
             return Recompute(_preview(conn, chosen, date, user_id, actor, reason), applied=False)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from psycopg.rows import scalar_row
 
 from limits.decision import Decisions
-from limits.errors import LeaseLost, ReviewRefused
+from limits.errors import LeaseLost, PolicyNotApproved, ReviewRefused
 from limits.portfolio import UNBOUNDED, Portfolio
+from limits.store import approvals
 from limits.store.queries import query
 from limits.store.reviews import Lease
 
@@ -48,7 +49,7 @@ def apply_decisions(
 
     Returns the users whose credit line had moved on since it was read: nothing was done for
     them. LeaseLost when another worker holds the shard by now; ReviewRefused when the review
-    no longer runs.
+    no longer runs, PolicyNotApproved when its policy was withdrawn.
     """
     rows = encode(lease, portfolio, decisions, digests)
     try:
@@ -68,6 +69,8 @@ def apply_decisions(
             raise ReviewRefused(message) from error
         if error.sqlstate == "LM002":
             raise LeaseLost(message) from error
+        if error.sqlstate == approvals.NOT_APPROVED:
+            raise PolicyNotApproved(f"{message}; {approvals.MEND}") from error
         raise
 
 
