@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from limits.policy import Policy
+from limits.policy import Policy, parse_policy
 from limits.store import approvals, policies
 from limits.store.approvals import PolicyRole
 from limits.store.db import Connection
 
 MAKER, CHECKER = "Mia Maker", "Chen Checker"
+
+
+def variant(line: str = "# edited", *, pack: str = "standard", **changed: str) -> Policy:
+    """The standard policy with another line at the end, and other text in place of some."""
+    text = policies.read_pack("standard")[0].body.replace('pack = "standard"', f'pack = "{pack}"')
+    for old, new in changed.items():
+        assert f"{old} = " in text
+        text = "\n".join(f"{old} = {new}" if at.startswith(f"{old} = ") else at for at in text.split("\n"))
+    return parse_policy(f"{text}{line}\n", file="a test")
 
 
 def approve(conn: Connection, policy: Policy, *, role: PolicyRole = "champion") -> int:

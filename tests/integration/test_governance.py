@@ -15,11 +15,12 @@ from limits.cli import doctor
 from limits.engine import asking, governing, running
 from limits.errors import ApprovalRefused, NotFound, PolicyError, PolicyNotApproved, ReviewRefused
 from limits.money import Money
-from limits.policy import Policy, parse_policy
+from limits.policy import Policy
 from limits.settings import Settings
 from limits.store import approvals, overrides, policies, reviews, workers
 from limits.store.db import Connection, Database, Role
 from tests import builders, governance, invariants
+from tests.governance import variant
 
 AS_OF = builders.AS_OF
 ROLES: list[Role] = ["worker", "operations", "auditor"]
@@ -60,15 +61,6 @@ def login(database: Database, conn: Connection) -> Iterator[Callable[[str, Role]
         one.close()
     for role, name in granted:
         conn.execute(f"REVOKE limits_{role} FROM {name}".encode())
-
-
-def variant(line: str = "# edited", *, pack: str = "standard", **changed: str) -> Policy:
-    """The standard policy with another line at the end, and other text in place of some."""
-    text = policies.read_pack("standard")[0].body.replace('pack = "standard"', f'pack = "{pack}"')
-    for old, new in changed.items():
-        assert f"{old} = " in text
-        text = "\n".join(f"{old} = {new}" if at.startswith(f"{old} = ") else at for at in text.split("\n"))
-    return parse_policy(f"{text}{line}\n", file="a test")
 
 
 def propose(conn: Connection, policy: Policy, actor: str = "Ann Lee") -> int:
