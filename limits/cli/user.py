@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, override
 
 if TYPE_CHECKING:
     from limits.engine.reference import Comparison
@@ -83,7 +83,7 @@ def explain_command(
     """Why a user's limit is what it is: the newest decision in full."""
     from limits import explanation
     from limits.errors import NotFound
-    from limits.store import log, recomputes
+    from limits.store import log, overrides, recomputes
     from limits.terminal import print_json
 
     date: Any = as_of
@@ -95,10 +95,13 @@ def explain_command(
             mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
             raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
         beside = _reference(conn, found) if reference else None
+        by_hand = overrides.in_force(conn, user_id, found.as_of)
     if json:
-        print_json(found.as_dict() | ({"reference": beside.as_dict()} if beside else {}))
+        more = {"overrides": [override.as_dict(one) for one in by_hand]}
+        print_json(found.as_dict() | more | ({"reference": beside.as_dict()} if beside else {}))
         return
     explanation.show(found, lang.value)
+    override.show_in_force(by_hand, lang.value)
     if beside is not None:
         _show_reference(beside, lang.value)
 
