@@ -97,8 +97,10 @@ BEGIN
             USING ERRCODE = 'LM003';
     END IF;
 
+    -- NO KEY: whoever races has made a review that refers to the same row, and would wait for this
+    -- one while this one waited for the other.
     IF v_review.change_id IS NOT NULL THEN
-        SELECT * INTO v_change FROM limits.pending_changes WHERE change_id = v_review.change_id FOR UPDATE;
+        SELECT * INTO v_change FROM limits.pending_changes WHERE change_id = v_review.change_id FOR NO KEY UPDATE;
         IF v_change.state <> 'open' OR v_users <> ARRAY[v_change.user_id]
            OR v_change.kind = 'offer' AND v_day NOT BETWEEN v_change.as_of AND v_change.effective_on
            OR v_change.kind = 'announced' AND v_day < v_change.effective_on THEN
@@ -114,7 +116,7 @@ BEGIN
         END IF;
     END IF;
     IF v_review.request_id IS NOT NULL THEN
-        SELECT * INTO v_request FROM limits.limit_requests WHERE request_id = v_review.request_id FOR UPDATE;
+        SELECT * INTO v_request FROM limits.limit_requests WHERE request_id = v_review.request_id FOR NO KEY UPDATE;
         IF v_request.review_id IS NOT NULL OR v_users <> ARRAY[v_request.user_id] OR v_request.asked_on <> v_day THEN
             RAISE EXCEPTION 'request % is not for review % to answer: nothing applied', v_request.request_id, p_review
                 USING ERRCODE = 'LM005';
@@ -229,7 +231,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp 
 DECLARE
     v_change limits.pending_changes;
 BEGIN
-    SELECT * INTO v_change FROM limits.pending_changes p WHERE p.change_id = p_change FOR UPDATE;
+    SELECT * INTO v_change FROM limits.pending_changes p WHERE p.change_id = p_change FOR NO KEY UPDATE;
     IF NOT FOUND OR v_change.state <> 'open' THEN
         RETURN QUERY SELECT v_change.state, false;
         RETURN;

@@ -398,6 +398,7 @@ def test_schedulers_that_race_carry_out_once(
 ) -> None:
     day = max(opened(notices, 1).effective_on, opened(notices, 2).effective_on)
     runs = at_once([lambda: due(database, day, role="worker") for _ in range(5)])
+    assert all(isinstance(run, engine.DueRun) for run in runs), runs
     assert sum(run.applied for run in runs if isinstance(run, engine.DueRun)) == 2
     assert [run.waiting for run in runs if isinstance(run, engine.DueRun)] == [{}] * 5
     assert (limit(conn, 1), limit(conn, 2)) == (RAISED, LOWERED)

@@ -1,4 +1,4 @@
-"""A user asks for a higher limit: answered once by the engine of every night, whatever the policy says of raises unasked."""
+"""A user asks for a higher limit: answered once, by the engine of every night, whatever is said of raises unasked."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_who_asks_again_and_again_is_probing(database: Database, settings: Setti
 def test_a_request_while_an_offer_is_open_names_it(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:
-    policy = write_pack(tmp_path, consent__raises='"offer"', **{"raise__consent": "false"})
+    policy = write_pack(tmp_path, consent__raises='"offer"', raise__consent="false")
     engine.recompute(database, settings, 1, reason="review", actor="night", as_of=AS_OF, apply=True, policy=policy)
     made = ask(database, settings)
     assert made.request.answer == "refused"
