@@ -318,17 +318,18 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp 
 DECLARE
     v_request bigint;
 BEGIN
-    IF p_asked_on IS NULL OR p_asked_on > (clock_timestamp() AT TIME ZONE 'UTC')::date OR coalesce(p_key, '') = ''
-       OR p_amount > 1000000000000000
-       OR NOT EXISTS (SELECT FROM limits.credit_lines c
-                       WHERE c.user_id = p_user AND c.currency = p_currency AND p_amount > c.limit_minor) THEN
-        RAISE EXCEPTION 'user % cannot ask for % % as of %', p_user, p_amount, p_currency, p_asked_on
-            USING ERRCODE = 'LM003';
-    END IF;
+    -- The key first: whoever clicks a second time finds the limit that the first click made.
     INSERT INTO limits.limit_requests (user_id, asked_on, amount_minor, currency, idempotency_key, actor)
     VALUES (p_user, p_asked_on, p_amount, p_currency, p_key, p_actor)
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING request_id INTO v_request;
+    IF v_request IS NOT NULL
+       AND (p_asked_on > (clock_timestamp() AT TIME ZONE 'UTC')::date OR p_key = '' OR p_amount > 1000000000000000
+         OR NOT EXISTS (SELECT FROM limits.credit_lines c
+                         WHERE c.user_id = p_user AND c.currency = p_currency AND p_amount > c.limit_minor)) THEN
+        RAISE EXCEPTION 'user % cannot ask for % % as of %', p_user, p_amount, p_currency, p_asked_on
+            USING ERRCODE = 'LM003';
+    END IF;
     RETURN v_request;
 END $$;
 
