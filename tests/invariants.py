@@ -81,7 +81,7 @@ BREACHES = {
          WHERE p.state = 'open' AND p.proposed_minor > p.limit_minor
            AND 'withdrawn' = (SELECT c.state FROM limits.consents c
                                WHERE c.user_id = p.user_id AND c.subject = 'raises' AND c.effective_on <= current_date
-                               ORDER BY c.effective_on DESC, c.source DESC, c.source_id DESC LIMIT 1)""",
+                               ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1)""",
     "waiting: applied by a decision that is not there or does not carry it out": """
         SELECT p.change_id, p.applied_review_id, l.limit_after_minor
           FROM limits.pending_changes p

@@ -271,7 +271,7 @@ BEGIN
        AND 'withdrawn' = (SELECT c.state FROM limits.consents c
                            WHERE c.user_id = p.user_id AND c.subject = 'raises'
                              AND c.effective_on <= (clock_timestamp() AT TIME ZONE 'UTC')::date
-                           ORDER BY c.effective_on DESC, c.source DESC, c.source_id DESC LIMIT 1);
+                           ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1);
     RETURN NULL;
 END $$;
 CREATE TRIGGER end_raises AFTER INSERT ON limits.consents REFERENCING NEW TABLE AS added
@@ -296,16 +296,17 @@ BEGIN
     PERFORM 1 FROM limits.users WHERE user_id = p_user FOR NO KEY UPDATE;
     SELECT c.state INTO v_known FROM limits.consents c
      WHERE c.user_id = p_user AND c.subject = p_subject AND c.effective_on <= p_effective_on
-     ORDER BY c.effective_on DESC, c.source DESC, c.source_id DESC LIMIT 1;
+     ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1;
     IF v_known = p_state THEN
         RETURN QUERY SELECT false, 0::bigint;
         RETURN;
     END IF;
     v_open := ARRAY(SELECT change_id FROM limits.pending_changes p WHERE p.user_id = p_user AND p.state = 'open');
-    INSERT INTO limits.consents (user_id, source, source_id, effective_on, subject, state, digest, actor, reason)
+    INSERT INTO limits.consents (user_id, source, source_id, effective_on, subject, state, digest, actor, reason,
+                                 ingested_at)
     VALUES (p_user, 'operations', format('%s-%s-%s', v_id, p_user, p_subject), p_effective_on, p_subject, p_state,
             sha256(convert_to(format('%s|%s|%s|%s', p_user, p_effective_on, p_subject, p_state), 'UTF8')),
-            p_actor, p_reason);
+            p_actor, p_reason, clock_timestamp());
     RETURN QUERY SELECT true, (SELECT count(*) FROM limits.pending_changes p
                                 WHERE p.change_id = ANY (v_open) AND p.state <> 'open');
 END $$;
