@@ -20,6 +20,7 @@ from limits import __version__
 from limits.cli import (
     backtest,
     bench,
+    change,
     data,
     demo,
     log,
@@ -49,7 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, user, override, log, notices, referral, backtest, bench, samples,
+    demo, services, data, policy, review, user, override, change, log, notices, referral, backtest, bench, samples,
 ):  # fmt: skip
     module.register(app)
 
