@@ -37,7 +37,8 @@ class Facts:
     reasons       each ceiling that stood in the way with its bound, in the order in which they bind
     proposed      what was offered or announced, else None
     effective_on  offered: the last day to accept; announced: the day it takes effect; else None
-    asked         what the user asked for, None where nobody asked
+    asked         what the user asked for, accepted or had announced, None where it was none of them
+    answers       which of them: "request", "offer" or "announced"
     state         of the offered or announced change: "open", "applied", or how it came to nothing
     """
 
@@ -51,6 +52,7 @@ class Facts:
     proposed: int | None = None
     effective_on: dt.date | None = None
     asked: int | None = None
+    answers: str = "request"
     state: str = "open"
 
     @property
@@ -119,7 +121,7 @@ def _check(facts: Facts) -> None:
         if facts.proposed == facts.before or (facts.is_cut and facts.kind is Kind.OFFERED):
             raise ValueError(f"entry {facts.entry_id} proposes no change that can be {facts.kind.value}")
     elif (facts.kind is Kind.RAISED and facts.after <= facts.before) or (
-        facts.kind is Kind.LOWERED and not facts.is_cut
+        (facts.kind is Kind.LOWERED) is not facts.is_cut
     ):
         raise ValueError(f"the limit of entry {facts.entry_id} was not {facts.kind.value}")
     if facts.is_cut and not _found(facts):
@@ -142,13 +144,18 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "title_announced_raise": "Your credit limit will be raised",
             "title_announced_cut": "Your credit limit will be lowered",
             "title_refused": "Your request for a higher credit limit",
-            "asked": "You asked for a limit of {asked}.",
+            "title_refused_offer": "The credit limit that you accepted",
+            "title_refused_announced": "The credit limit that was announced to you",
+            "asked_request": "You asked for a limit of {asked}.",
+            "asked_offer": "You accepted a limit of {asked}.",
+            "asked_announced": "A limit of {asked} was announced to you.",
             "asked_more": "You asked for a higher limit.",
             "raised": "On {as_of} your limit was raised from {before} to {target}.",
             "lowered": "On {as_of} your limit was lowered from {before} to {target}.",
             "held": "This was not granted. Your limit stays at {before}.",
             "partly": "This was granted in part: on {as_of} your limit was raised from {before} to {target}.",
-            "not_granted": "This was not granted. On {as_of} your limit was lowered from {before} to {target}.",
+            "held_after_all": "After all it cannot be given. Your limit stays at {before}.",
+            "partly_after_all": "It can be given in part: on {as_of} your limit was raised from {before} to {target}.",
             "offered": "You can have a limit of {target} in place of {before}. Nothing changes unless you accept it.",
             "announced_raise": "On {effective} your limit will be raised from {before} to {target}, unless you object.",
             "announced_cut": "On {effective} your limit will be lowered from {before} to {target}. Until then it stays "
@@ -158,8 +165,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "main": "The main reasons:",
             "one": "The main reason:",
             "only": "The only reason:",
-            "too_little": "What is missing to the amount you asked for is less than the smallest change that is made.",
-            "not_above": "The amount you asked for is not above your limit.",
+            "too_little": "What is missing is less than the smallest change that is made.",
+            "not_above": "This amount is not above your limit.",
             "fees": "If your balance is above the lower limit, that costs you no fee and no higher rate up to and "
             "including {until}.",
             "can": "What you can do:",
@@ -181,13 +188,18 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "title_announced_raise": "您的信用额度将上调",
             "title_announced_cut": "您的信用额度将下调",
             "title_refused": "关于您的提额申请",
-            "asked": "您申请的额度为 {asked}。",
+            "title_refused_offer": "关于您接受的额度",
+            "title_refused_announced": "关于此前通知您的额度",
+            "asked_request": "您申请的额度为 {asked}。",
+            "asked_offer": "您接受的额度为 {asked}。",
+            "asked_announced": "此前通知您的额度为 {asked}。",
             "asked_more": "您申请了提高额度。",
             "raised": "您的额度已于{as_of}由 {before} 上调至 {target}。",
             "lowered": "您的额度已于{as_of}由 {before} 下调至 {target}。",
             "held": "该申请未获批准，您的额度仍为 {before}。",
             "partly": "该申请获部分批准：您的额度已于{as_of}由 {before} 上调至 {target}。",
-            "not_granted": "该申请未获批准，您的额度已于{as_of}由 {before} 下调至 {target}。",
+            "held_after_all": "该额度最终未能生效，您的额度仍为 {before}。",
+            "partly_after_all": "该额度只能部分生效：您的额度已于{as_of}由 {before} 上调至 {target}。",
             "offered": "您可将额度由 {before} 提高至 {target}。未经您接受，额度不会变动。",
             "announced_raise": "您的额度将于{effective}由 {before} 上调至 {target}，除非您提出异议。",
             "announced_cut": "您的额度将于{effective}由 {before} 下调至 {target}，在此之前仍为 {before}。",
@@ -196,8 +208,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "main": "主要原因：",
             "one": "主要原因：",
             "only": "唯一原因：",
-            "too_little": "与您申请的额度之间的差额小于可调整的最小幅度。",
-            "not_above": "您申请的额度不高于现有额度。",
+            "too_little": "其差额小于可调整的最小幅度。",
+            "not_above": "该额度不高于现有额度。",
             "fees": "若您的欠款高于下调后的额度，在{until}（含当日）之前不因此收取费用，也不因此提高利率。",
             "can": "您可以：",
             "accept": "在{effective}（含当日）之前接受此项提额；也可以拒绝或不予理会。",
@@ -247,18 +259,21 @@ def _values(facts: Facts, told_on: dt.date, language: str) -> dict[str, str]:
 def _title(facts: Facts) -> str:
     if facts.kind is Kind.ANNOUNCED:
         return "title_announced_cut" if facts.is_cut else "title_announced_raise"
+    if facts.kind is Kind.REFUSED and facts.answers != "request":
+        return f"title_refused_{facts.answers}"
     return f"title_{facts.kind.value}"
 
 
 def _what(facts: Facts, told_on: dt.date) -> Iterator[str]:
     """The sentences that say what changes."""
     if facts.asked is not None:
-        yield "asked"
+        yield f"asked_{facts.answers}"
     elif facts.kind is Kind.REFUSED:
         yield "asked_more"
     match facts.kind:
         case Kind.REFUSED:
-            yield "partly" if facts.after > facts.before else "not_granted" if facts.is_cut else "held"
+            part = "partly" if facts.after > facts.before else "held"
+            yield part if facts.answers == "request" else f"{part}_after_all"
         case Kind.ANNOUNCED:
             yield "announced_cut" if facts.is_cut else "announced_raise"
         case kind:

@@ -63,6 +63,7 @@ class Notice:
     effective_on: dt.date | None
     change_state: str | None
     asked_minor: int | None
+    answers: str
 
     def state(self, as_of: dt.date) -> str:
         """How it stands as of a date: waiting or overdue, delivered in time or late."""
@@ -89,6 +90,7 @@ class Notice:
             proposed=self.proposed_minor,
             effective_on=self.effective_on,
             asked=self.asked_minor,
+            answers=self.answers,
             state=self.change_state or "open",
         )
 
@@ -111,6 +113,7 @@ class Notice:
             "proposed_minor": self.proposed_minor,
             "effective_on": self.effective_on and self.effective_on.isoformat(),
             "asked_minor": self.asked_minor,
+            "answers": None if self.asked_minor is None else self.answers,
             "reasons": [reason.name.lower() for reason in reasons],
             "delivered_at": self.delivered_at and self.delivered_at.isoformat(),
             "delivered_to": self.delivered_to,

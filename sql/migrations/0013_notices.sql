@@ -1,4 +1,4 @@
--- depends: 0009_policy_inputs
+-- depends: 0009_policy_inputs 0012_pending_changes
 -- How users are told: what waits in the outbox and among the notices becomes one stream of messages,
 -- each user's in the order of the decisions. Each is marked once it was handed over, and never unmarked.
 
@@ -87,12 +87,15 @@ SELECT n.notice_id, n.entry_id, n.review_id, n.user_id, n.kind, n.as_of, n.due_o
        n.delivered_at, n.delivered_to, n.delivered_by, l.currency, c.exponent, l.limit_before_minor,
        l.limit_after_minor, l.proposed_minor, l.reason_bits, l.ceilings_minor, l.policy_hash,
        p.effective_on, p.state AS change_state,
-       (SELECT max(r.amount_minor) FROM limits.limit_requests r
-         WHERE r.user_id = n.user_id AND r.review_id = n.review_id) AS asked_minor
+       -- What the decision answers: a request, or a change that had waited for the user or its day.
+       coalesce(q.amount_minor, w.proposed_minor) AS asked_minor, coalesce(w.kind, 'request') AS answers
   FROM limits.notices n
+  JOIN limits.reviews r ON r.review_id = n.review_id
   JOIN limits.adjustment_log l ON l.as_of = n.as_of AND l.review_id = n.review_id AND l.user_id = n.user_id
   JOIN limits.currencies c ON c.currency = l.currency
-  LEFT JOIN limits.pending_changes p ON p.entry_id = n.entry_id;
+  LEFT JOIN limits.pending_changes p ON p.entry_id = n.entry_id
+  LEFT JOIN limits.limit_requests q ON q.request_id = r.request_id
+  LEFT JOIN limits.pending_changes w ON w.change_id = r.change_id;
 
 REVOKE EXECUTE ON FUNCTION limits.draft_notice, limits.drop_draft, limits.deliver_notice, limits.deliver_outbox
     FROM PUBLIC;

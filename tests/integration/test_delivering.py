@@ -20,9 +20,11 @@ from limits import engine
 from limits.engine.delivering import Delivery
 from limits.engine.sending import Message, ToCommand, ToFile
 from limits.errors import DeliveryFailed, InputError
+from limits.money import Money
 from limits.settings import Settings, make_settings
 from limits.store import notices
 from limits.store.db import Connection, Database, Role
+from limits.store.log import reason_text
 from tasks.app import Context
 from tasks.courier import Courier
 from tests import builders, told
@@ -403,3 +405,43 @@ def test_a_file_sender_refuses_nothing_by_itself(file: Path) -> None:
     with pytest.raises(InputError):
         ToFile(file / "below").send([{"id": "x"}])
     assert not issubclass(InputError, DeliveryFailed)
+
+
+# From the decision on ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def decided(conn: Connection) -> None:
+    """User 1 missed a payment, and each since was late; user 2 repays no more than the minimum."""
+    builders.add_steady_user(conn, 1, credit_limit=300_000)
+    builders.add_statement(conn, 1, builders.AS_OF - dt.timedelta(days=200))
+    builders.add_steady_user(conn, 2, credit_limit=300_000)
+
+
+def test_a_cut_that_was_decided_is_told(
+    decided: None, conn: Connection, database: Database, settings: Settings, file: Path
+) -> None:
+    made = engine.recompute(
+        database, settings, 1, reason="test", actor="anna", as_of=builders.AS_OF, apply=True, key="one"
+    )
+    assert made.entry.action == -1
+    deliver(database, file)
+    limit, notice = read(file)
+    assert limit["limit_after_minor"] == notice["limit_after_minor"] == made.entry.limit_after_minor
+    assert notice["due_on"] == str(builders.AS_OF + dt.timedelta(days=30))
+    assert notice["text"]["en"].startswith("Your credit limit has been lowered")
+    assert f"The only reason:\n- {reason_text(made.entry.reasons[0])}" in notice["text"]["en"]
+
+
+def test_a_request_that_was_refused_is_told(
+    decided: None, conn: Connection, database: Database, settings: Settings, file: Path
+) -> None:
+    asked = Money(900_000, "CNY")
+    made = engine.request_limit(database, settings, 2, asked, key="two", actor="anna", as_of=builders.AS_OF)
+    assert made.request.answer == "refused"
+    deliver(database, file)
+    (notice,) = read(file)
+    letter = notice["text"]["en"]
+    assert (notice["kind"], notice["as_of"], notice["due_on"]) == ("refused", "2026-06-30", "2026-07-30")
+    assert "You asked for a limit of 9,000.00 CNY.\nThis was not granted." in letter
+    assert f"- {reason_text(made.entry.reasons[0])}\n" in letter

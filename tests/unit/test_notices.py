@@ -82,6 +82,16 @@ CASES: dict[str, tuple[Facts, dict[str, Any]]] = {
     "granted_in_part": (
         dataclasses.replace(HELD, after=2_400_000, reasons=((Reason.STEP_CAP, 2_400_000), HELD.reasons[3])), {},
     ),
+    "accepted_offer_in_part": (
+        dataclasses.replace(
+            HELD, answers="offer", after=2_400_000, reasons=((Reason.ABILITY_TO_PAY, 2_430_000), HELD.reasons[3])
+        ),
+        {},
+    ),
+    "announced_raise_called_off": (
+        dataclasses.replace(HELD, answers="announced", reasons=((Reason.PAST_DUE, 2_000_000), HELD.reasons[3])), {},
+    ),
+    "announced_cut_takes_effect": (dataclasses.replace(CUT, answers="announced", asked=1_400_000), {}),
     "refused_too_little_missing": (
         dataclasses.replace(HELD, asked=2_050_000, reasons=((Reason.ASKED_AMOUNT, 2_050_000),)), {},
     ),
@@ -143,6 +153,7 @@ def test_a_cut_without_a_reason_is_not_told() -> None:
         {"kind": Kind.ANNOUNCED, "proposed": 2_000_000, "effective_on": IN_A_MONTH},
         {"kind": Kind.RAISED},
         {"kind": Kind.LOWERED, "after": 2_000_000},
+        {"kind": Kind.REFUSED, "asked": 2_500_000},
     ],
     ids=str,
 )
@@ -193,6 +204,7 @@ def decisions(draw: st.DrawFn) -> Facts:
         proposed=amount if waits else None,
         effective_on=IN_A_MONTH if waits else None,
         asked=draw(st.none() | st.integers(1, 10**9)),
+        answers=draw(st.sampled_from(("request", "offer", "announced"))),
         state=draw(st.sampled_from(("open", "applied", "expired", "declined", "suppressed"))),
     )
 
