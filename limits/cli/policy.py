@@ -6,19 +6,15 @@ from typing import Annotated
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, policy_test
 
-policy = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check a policy.")
+policy = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check a policy, test it.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
+    policy_test.register(policy)
     app.add_typer(policy, name="policy")
-
-
-@policy.callback()
-def _group() -> None:
-    """Keeps `check` a command of its own while it is the only one."""
 
 
 @policy.command("check")
