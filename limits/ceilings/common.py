@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -74,8 +74,23 @@ def unseen_obligations(portfolio: Portfolio) -> Int:
     return np.asarray(np.maximum(checked - seen_obligations(portfolio), 0), dtype=np.int64)
 
 
-def newest_months(portfolio: Portfolio) -> Bool:
-    """Which months (n, m) are among the user's newest YEAR observed ones."""
-    observed = portfolio.cash_flow.observed
-    place = observed[:, ::-1].cumsum(axis=1)[:, ::-1]
-    return np.asarray(observed & (place <= YEAR), dtype=np.bool_)
+def newest_year(portfolio: Portfolio) -> Iterator[tuple[Int, Bool]]:
+    """Month by month, newest first: the inflow (n,), and for whom it is among the newest YEAR observed months (n,).
+
+    By months and not by rows, for months are few and users many.
+    """
+    flow = portfolio.cash_flow
+    counted = np.zeros(len(portfolio), dtype=np.int64)
+    for month in reversed(range(len(flow.months))):
+        seen = flow.observed[:, month] & (counted < YEAR)
+        counted += seen
+        yield flow.inflow[:, month], seen
+
+
+def income_of_newest_year(portfolio: Portfolio) -> tuple[Int, Int]:
+    """How many observed months there are in the newest YEAR of them, and the sum of their inflow: each (n,)."""
+    months, total = np.zeros((2, len(portfolio)), dtype=np.int64)
+    for inflow, seen in newest_year(portfolio):
+        months += seen
+        total += inflow * seen
+    return months, total

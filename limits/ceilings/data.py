@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from limits.capacity import FEWEST_MONTHS, FORECASTS, Capacity
-from limits.ceilings.common import newest_months, no_raise, share_of, within
+from limits.ceilings.common import income_of_newest_year, newest_year, no_raise, share_of, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import Int, Portfolio
 
@@ -45,14 +45,11 @@ def income_unstable(portfolio: Portfolio, capacity: Capacity, policy: Policy) ->
     months on. The deviations are whole numbers; their squares are summed as floats month by
     month, so that neither other users nor months before the first one change the sum.
     """
-    newest = newest_months(portfolio)
-    months = newest.sum(axis=1)
-    inflow = portfolio.cash_flow.inflow
-    total = (inflow * newest).sum(axis=1)
-    deviations = ((months[:, None] * inflow - total[:, None]) * newest).astype(np.float64)
+    months, total = income_of_newest_year(portfolio)
     squares = np.zeros(len(portfolio))
-    for month in deviations.T:
-        squares += month * month
-    deviation = np.sqrt(squares / np.maximum(months, 1))  # times the number of months, as is the total
+    for inflow, seen in newest_year(portfolio):
+        deviations = ((months * inflow - total) * seen).astype(np.float64)
+        squares += deviations * deviations
+    deviation = np.sqrt(squares / np.maximum(months, 1))  # times the number of months, as the total is of the mean
     varies = deviation * ALL_BPS > policy.capacity.income_varies_bps * total.astype(np.float64)
     return no_raise(portfolio, varies & (months >= FEWEST_MONTHS))

@@ -7,9 +7,9 @@ import numpy as np
 from limits.capacity import FORECASTS, Capacity, Method
 from limits.ceilings.common import (
     YEAR,
+    income_of_newest_year,
     ladder,
     limit_repaid_by,
-    newest_months,
     no_raise,
     seen_obligations,
     share_of,
@@ -46,10 +46,9 @@ def debt_ratio(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     for a cut. Where no income is seen there is nothing to take a share of: those users are
     forecast from what they repaid, or barred by other rules.
     """
-    newest = newest_months(portfolio)
-    months = newest.sum(axis=1)
-    income = (portfolio.cash_flow.inflow * newest).sum(axis=1) // np.maximum(months, 1)
-    others = seen_obligations(portfolio) + unseen_obligations(portfolio)
+    months, total = income_of_newest_year(portfolio)
+    income = total // np.maximum(months, 1)
+    others = np.maximum(seen_obligations(portfolio), portfolio.outside_monthly_payment)
     ceiling = limit_repaid_by(share_of(income, policy.debt.ratio_bps) - others, policy)
     seen = (portfolio.cash_flow.inflow * portfolio.cash_flow.observed).any(axis=1)
     return np.where(seen, np.maximum(ceiling, portfolio.credit_limit), UNBOUNDED)
