@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from limits.cli import common, policy_approval, policy_compare
+from limits.cli import common, policy_approval, policy_compare, policy_test
 
-policy = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check a policy; propose and approve it.")
+policy = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Check a policy, test it; propose and approve it."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
+    policy_test.register(policy)
     app.add_typer(policy, name="policy")
     policy_approval.register(policy)
     policy_compare.register(policy)
