@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, policy_trial
 
 policy = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check a policy.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
+    policy_trial.register(policy)
     app.add_typer(policy, name="policy")
 
 
