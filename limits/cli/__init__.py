@@ -32,6 +32,7 @@ from limits.cli import (
     samples,
     services,
     user,
+    whatif,
 )
 from limits.errors import LimitsError
 
@@ -50,7 +51,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, user, override, change, log, notices, referral, backtest, bench, samples,
+    demo, services, data, policy, review, user, whatif, override, change, log, notices, referral, backtest, bench,
+    samples,
 ):  # fmt: skip
     module.register(app)
 

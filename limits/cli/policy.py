@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from limits.cli import common, policy_approval, policy_compare, policy_test
+from limits.cli import common, policy_approval, policy_compare, policy_test, policy_trial
 
 policy = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Check a policy, test it; propose and approve it."
@@ -16,6 +16,7 @@ policy = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     policy_test.register(policy)
+    policy_trial.register(policy)
     app.add_typer(policy, name="policy")
     policy_approval.register(policy)
     policy_compare.register(policy)
