@@ -22,8 +22,8 @@ class Duties:
     offer_until     last day on which an offer made that day can be accepted
     raise_from      a raise announced that day takes effect
     cut_from        a cut announced that day takes effect
-    fees_from       the first day on which exceeding a limit whose cut was told that day may cost a fee or a
-                    higher rate; the day itself where the policy protects nobody
+    no_fee_until    the last day on which it costs no fee and no higher rate to exceed a limit whose cut was told
+                    that day; None where the policy protects nobody
     explained_by    a cut, or a refusal, of that day is explained
     kept_until      the record of that day is kept, at least
     """
@@ -31,7 +31,7 @@ class Duties:
     offer_until: dt.date
     raise_from: dt.date
     cut_from: dt.date
-    fees_from: dt.date
+    no_fee_until: dt.date | None
     explained_by: dt.date
     kept_until: dt.date
 
@@ -43,7 +43,7 @@ def duties(policy: Policy, day: dt.date) -> Duties:
         offer_until=day + dt.timedelta(days=consent.offer_days),
         raise_from=day + dt.timedelta(days=consent.raise_notice_days),
         cut_from=day + dt.timedelta(days=consent.cut_notice_days),
-        fees_from=day + dt.timedelta(days=consent.fee_protection_days),
+        no_fee_until=day + dt.timedelta(days=consent.fee_protection_days) if consent.fee_protection_days else None,
         explained_by=day + dt.timedelta(days=notices.adverse_action_days),
         kept_until=months_later(day, notices.retention_months),
     )

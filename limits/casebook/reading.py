@@ -252,8 +252,8 @@ class _Reader:
         if "days" in case:
             self._known("[days]", self._table("the case", case, "days"), DAYS)
             for name, day in case["days"].items():
-                if type(day) is not dt.date:
-                    raise self._wrong("[days]", name, day, "a date such as 2026-06-30")
+                if type(day) is not dt.date and day != "never":
+                    raise self._wrong("[days]", name, day, 'a date such as 2026-06-30, or "never"')
             yield Fact(self.file, case["title"], "days", self._day("days", {}), changed, days=case["days"])
         for number, breaker in self._tables("breaker"):
             counts = {key: value for key, value in breaker.items() if key != "trips"}

@@ -288,6 +288,7 @@ def _fact_values(fact: Fact, history: Sequence[Policy]) -> Iterator[tuple[str, A
         return
     follows = duties(policy, fact.as_of)
     for name, wanted in fact.days.items():
-        yield name, wanted, policy.effective_on if name == "in_force_from" else getattr(follows, name)
+        there = policy.effective_on if name == "in_force_from" else getattr(follows, name)
+        yield name, wanted, "never" if there is None else there
     if fact.trips is not None:
         yield "trips", fact.trips, tripped(policy.breakers, Counts(**(_COUNTS | dict(fact.counts))))
