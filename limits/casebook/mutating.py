@@ -82,7 +82,8 @@ def _moved(value: str) -> tuple[str, ...]:
 def mutate(history: Sequence[Policy], files: Sequence[str], cases: Cases) -> Mutated:
     """Moves every number of every file of a pack, and turns every yes and no.
 
-    ``files`` names the files, in the order of ``history``. The cases are decided in batches, and no further than to the first that fails.
+    ``files`` names the files, in the order of ``history``. The cases are decided in batches, and
+    no further than to the first that fails.
     """
     noticed: list[Mutation] = []
     refused: list[Mutation] = []
