@@ -51,6 +51,18 @@ class ReviewRefused(LimitsError):
     """A review that may not be made, or does not run any longer."""
 
 
+class NoDecision(ReviewRefused):
+    """A user about whom nothing can be decided. ``reason`` is the code of why."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ChangeEnded(LimitsError):
+    """An offered or announced change, or a request, that is no longer open: nothing was done."""
+
+
 class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 
@@ -61,3 +73,7 @@ class UserHeld(LimitsError):
 
 class KeyReused(InputError):
     """An idempotency key that was used before, for something else."""
+
+
+class DeliveryFailed(LimitsError):
+    """A message that could not be handed over: it waits for the next time."""

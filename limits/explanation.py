@@ -14,7 +14,7 @@ from limits.capacity import Method
 from limits.ceilings import CEILINGS
 from limits.money import major, money
 from limits.reasons import Reason
-from limits.store.log import ACTIONS, LogEntry, reason_code, reason_text
+from limits.store.log import LogEntry, reason_code, reason_text
 from limits.terminal import say
 
 WORDS = {
@@ -23,6 +23,11 @@ WORDS = {
         "raised": "limit raised",
         "held": "limit held",
         "lowered": "limit lowered",
+        "offered": "a higher limit offered",
+        "announced": "a change announced",
+        "offered_text": "{proposed} ({delta}), until {date} to accept; the limit stays as it is until then",
+        "announced_text": "{proposed} ({delta}) from {date} on; the limit stays as it is until then",
+        "proposed": "Proposed",
         "limit": "Limit",
         "change": "{before} before, {after} after ({delta})",
         "unchanged": "{before} before and after",
@@ -55,6 +60,11 @@ WORDS = {
         "raised": "额度上调",
         "held": "额度不变",
         "lowered": "额度下调",
+        "offered": "提议上调额度",
+        "announced": "已预告额度调整",
+        "offered_text": "{proposed}（{delta}），须在 {date} 前（含当日）接受；在此之前额度不变",
+        "announced_text": "自 {date} 起为 {proposed}（{delta}）；在此之前额度不变",
+        "proposed": "拟调额度",
         "limit": "额度",
         "change": "调整前 {before}，调整后 {after}（{delta}）",
         "unchanged": "{before}，未变",
@@ -88,9 +98,11 @@ WORDS = {
 def show(entry: LogEntry, language: str = "en") -> None:
     """Print the decision."""
     words = WORDS[language]
-    action = words[ACTIONS[entry.action]]
+    action = words[entry.outcome]
     say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
-    width = max(_width(words[name]) for name in ("limit", "because", "capacity", "method", "evidence", "entry"))
+    width = max(
+        _width(words[name]) for name in ("limit", "proposed", "because", "capacity", "method", "evidence", "entry")
+    )
     for name, text in _facts(entry, language):
         say(f"  {_pad(name, width)}  {text}")
         if name == words["floor"]:
@@ -103,13 +115,19 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
     def amount(minor: int) -> str:
         return money(minor, entry.exponent, entry.currency)
 
-    delta = entry.limit_after_minor - entry.limit_before_minor
-    signed = ("+" if delta > 0 else "") + amount(delta)
-    change = words["change"] if delta else words["unchanged"]
-    yield (
-        words["limit"],
-        change.format(before=amount(entry.limit_before_minor), after=amount(entry.limit_after_minor), delta=signed),
-    )
+    def signed(minor: int) -> str:
+        return ("+" if minor > 0 else "") + amount(minor)
+
+    before, after = entry.limit_before_minor, entry.limit_after_minor
+    change = words["change"] if after != before else words["unchanged"]
+    yield words["limit"], change.format(before=amount(before), after=amount(after), delta=signed(after - before))
+    if entry.proposed_minor is not None:
+        delta = signed(entry.proposed_minor - before)
+        text = words[f"{entry.outcome}_text"]
+        yield (
+            words["proposed"],
+            text.format(proposed=amount(entry.proposed_minor), delta=delta, date=entry.effective_on),
+        )
     for place, reason in enumerate(entry.reasons, start=1):
         name = words["because"] if place == 1 else ""
         yield name, f"{place}. {reason_text(reason, language)} [{reason_code(reason)}]"
@@ -142,9 +160,10 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
 
 def _remark(entry: LogEntry) -> str | None:
     """What beside the ceilings shaped the outcome: the floor, or hysteresis, which lets small changes be."""
-    if entry.limit_after_minor == entry.floor_minor > entry.lowest_ceiling_minor:
+    wish = entry.limit_after_minor if entry.proposed_minor is None else entry.proposed_minor
+    if wish == entry.floor_minor > entry.lowest_ceiling_minor:
         return "softened"
-    if entry.action == 0 and entry.lowest_ceiling_minor != entry.limit_before_minor:
+    if wish == entry.limit_before_minor and entry.lowest_ceiling_minor != entry.limit_before_minor:
         return "too_small"
     return None
 

@@ -25,7 +25,6 @@ from typing import Any
 from limits.breakers import Counts
 from limits.casebook.expecting import EXPECTATIONS, Expected
 from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, TEXTS, WORDS
-from limits.duties import Duties
 from limits.errors import InputError
 from limits.money import EXPONENTS, LARGEST_MINOR, Money
 from limits.portfolio import UNBOUNDED, UNKNOWN
@@ -39,7 +38,7 @@ _CASE_KEYS = (
     "days", "breaker",
 )  # fmt: skip
 #: What [days] may hold, and a [[breaker]] beside ``trips``.
-DAYS = (*(f.name for f in dataclasses.fields(Duties)), "in_force_from")
+DAYS = ("no_fee_until", "kept_until", "in_force_from")
 COUNTS = tuple(f.name for f in dataclasses.fields(Counts))
 
 _AGO = re.compile(r"(\d{1,5}) days? ago|in (\d{1,5}) days?")

@@ -130,6 +130,7 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
         yield from _processes(conn)
         yield from _schedules(conn)
         yield from _reviews(conn)
+        yield _notices(conn)
 
 
 def _schema(pending: list[str]) -> Finding:
@@ -223,6 +224,16 @@ def _reviews(conn: Connection) -> Iterator[Finding]:
         )  # fmt: skip
     if fine:
         yield Finding("reviews", "ok", "none is stuck or failed")
+
+
+def _notices(conn: Connection) -> Finding:
+    from limits.store import notices
+
+    late = notices.overdue(conn, common.today())
+    if not late.notices:
+        return Finding("notices", "ok", "none is overdue")
+    says = f"{late.notices:,} overdue, the oldest due on {late.oldest_due_on}: limits notice list --overdue"
+    return Finding("notices", "warn", says, "set LIMITS_OUTBOX for the scheduler, or run: limits outbox deliver")
 
 
 def _tried(check: str, look: Callable[[], Finding], mend: str) -> Finding:

@@ -165,25 +165,26 @@ def export_entries(
 
 def _print_entries(found: list[LogEntry]) -> None:
     from limits.money import major
-    from limits.store.log import ACTIONS, reason_code
+    from limits.store.log import reason_code
     from limits.terminal import table
 
-    columns = ("entry", "as of", "review", "user", "action", "before", "after", "", "reasons")
+    columns = ("entry", "as of", "review", "user", "action", "before", "after", "proposed", "", "reasons")
     rows = [
         (
             str(e.entry_id),
             e.as_of.isoformat(),
             str(e.review_id),
             str(e.user_id),
-            ACTIONS[e.action],
+            e.outcome,
             major(e.limit_before_minor, e.exponent),
             major(e.limit_after_minor, e.exponent),
+            "" if e.proposed_minor is None else major(e.proposed_minor, e.exponent),
             e.currency,
             " ".join(reason_code(r) for r in e.reasons),
         )
         for e in found
     ]
-    table(columns, rows, numbers=("entry", "review", "user", "before", "after"))
+    table(columns, rows, numbers=("entry", "review", "user", "before", "after", "proposed"))
 
 
 def _counter() -> Any:

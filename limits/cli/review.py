@@ -170,10 +170,11 @@ def show_review(
 def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
     """A review for a machine: plain values, amounts in minor units."""
     from limits.reasons import Reason
-    from limits.store import reviews
+    from limits.store import pending, reviews
     from limits.store.log import ACTIONS, reason_code
 
     seen = reviews.progress(conn, row.review_id)
+    waiting = pending.opened_by(conn, row.review_id)
     reasons = [
         {"action": ACTIONS[r["action"]], "binding": reason_code(Reason(r["binding"])), "users": r["users"]}
         for r in reviews.binding_reasons(conn, row)
@@ -194,6 +195,8 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
         "lowered": seen.lowered,
         "quarantined": seen.quarantined,
         "skipped": seen.skipped,
+        "offered": waiting["offer"],
+        "announced": waiting["announced"],
         "exposure_before_minor": row.exposure_before_minor,
         "exposure_after_minor": row.exposure_after_minor,
         "reasons": reasons,
@@ -208,7 +211,7 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     from limits.money import money
     from limits.policy import parse_policy
     from limits.reasons import Reason
-    from limits.store import policies, recomputes, reviews
+    from limits.store import pending, policies, recomputes, reviews
     from limits.store.log import ACTIONS, reason_text
     from limits.terminal import bars, say
 
@@ -226,6 +229,9 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
         f"  users      {_count(row.users_total)}: {seen.raised:,} raised, {seen.held:,} held, "
         f"{seen.lowered:,} lowered, {seen.quarantined:,} quarantined, {seen.skipped:,} skipped"
     )
+    waiting = pending.opened_by(conn, row.review_id)
+    if any(waiting.values()):
+        say(f"  waiting    {waiting['offer']:,} offered, {waiting['announced']:,} announced, held until then")
     if row.exposure_before_minor is not None and row.exposure_after_minor is not None:
         before, after = (money(n, exponent, currency) for n in (row.exposure_before_minor, row.exposure_after_minor))
         say(f"  exposure   {before} before, {after} after")
@@ -278,6 +284,7 @@ def _dry_run_dict(run: DryRun) -> dict[str, Any]:
             "limit_before_minor": m.before_minor,
             "limit_after_minor": m.after_minor,
             "binding": reason_code(m.binding),
+            "disposition": m.disposition.name.lower(),
         }
         for m in (*run.raises, *run.cuts)
     ]
@@ -292,6 +299,8 @@ def _dry_run_dict(run: DryRun) -> dict[str, Any]:
         "raised": run.raised,
         "held": run.held,
         "lowered": run.lowered,
+        "offered": run.offered,
+        "announced": run.announced,
         "quarantined": run.quarantined,
         "skipped": run.skipped,
         "exposure_before_minor": run.exposure_before_minor,
@@ -318,6 +327,8 @@ def _print_dry_run(run: DryRun) -> None:
         f"  users      {run.users:,}: {run.raised:,} raised, {run.held:,} held, {run.lowered:,} lowered, "
         f"{run.quarantined:,} quarantined, {run.skipped:,} skipped"
     )
+    if run.offered or run.announced:
+        say(f"  waiting    {run.offered:,} offered, {run.announced:,} announced, held until then")
     before, after = (
         money(n, run.exponent, run.currency) for n in (run.exposure_before_minor, run.exposure_after_minor)
     )
@@ -331,11 +342,12 @@ def _print_dry_run(run: DryRun) -> None:
     if run.raises or run.cuts:
         say("  the largest changes")
         table(
-            ("user", "before", "after", "change", "binding"),
+            ("user", "before", "after", "change", "", "binding"),
             [
                 (
                     str(m.user_id),
                     *(major(n, run.exponent) for n in (m.before_minor, m.after_minor, m.change_minor)),
+                    m.disposition.name.lower().replace("_", " "),
                     reason_code(m.binding),
                 )
                 for m in (*run.raises[:5], *run.cuts[:5])

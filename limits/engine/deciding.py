@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 import limits
 from limits.decision import Decisions, review
+from limits.dispositions import Dispositions, dispose
 from limits.policy import Policy
 from limits.portfolio import CashFlow, Portfolio
 from limits.store import reviews
@@ -41,6 +42,7 @@ class Decided:
 
     portfolio: Portfolio
     decisions: Decisions
+    dispositions: Dispositions
     digests: list[bytes]
     exceptions: list[ReviewException]
 
@@ -52,16 +54,20 @@ def decide_users(
     user_ids: Sequence[int],
     *,
     snapshot: bool = True,
+    given: Callable[[Portfolio], Portfolio] = lambda portfolio: portfolio,
+    effect: Policy | None = None,
 ) -> Decided:
     """Loads and decides some users. Writes nothing.
 
     ``snapshot``: read everything from one snapshot in a transaction of its own; False when
-    the caller is inside a transaction already.
+    the caller is inside a transaction already. ``given``: what is known beside what is
+    loaded, such as the amount that was asked for. ``effect``: the policy that says how a
+    decision takes effect, where it is not the one that decides.
     """
     if snapshot:
         with conn.transaction():
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return decide_users(conn, policy, as_of, user_ids, snapshot=False)
+            return decide_users(conn, policy, as_of, user_ids, snapshot=False, given=given, effect=effect)
     later = reviews.decided_later(conn, user_ids, as_of)
     wanted = [user_id for user_id in user_ids if user_id not in later]
     portfolio, excluded = load_portfolio(conn, as_of, policy.currency, user_ids=wanted)
@@ -75,7 +81,10 @@ def decide_users(
         ReviewException(user_id, "quarantined", "not_loaded", "no row of the portfolio was made for this user")
         for user_id in sorted(missing)
     ]
-    return Decided(portfolio, review(portfolio, policy), input_digests(portfolio), exceptions)
+    portfolio = given(portfolio)
+    decisions = review(portfolio, policy)
+    dispositions = dispose(portfolio, decisions, effect or policy)
+    return Decided(portfolio, decisions, dispositions, input_digests(portfolio), exceptions)
 
 
 def input_digests(portfolio: Portfolio) -> list[bytes]:

@@ -255,7 +255,13 @@ def _run_chunk(
         with conn.transaction():
             if len(decided.portfolio):
                 stale = record.apply_decisions(
-                    conn, lease, decided.portfolio, decided.decisions, decided.digests, code_version()
+                    conn,
+                    lease,
+                    decided.portfolio,
+                    decided.decisions,
+                    decided.dispositions,
+                    decided.digests,
+                    code_version(),
                 )
                 if stale:
                     log.info("limits moved on meanwhile", review_id=lease.review_id, users=len(stale))

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
+import os
 import time
 import uuid
 from dataclasses import dataclass
 
+import numpy as np
 import structlog
 
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.deciding import Decided, code_version, decide_users
-from limits.errors import DatabaseError, KeyReused, ReviewRefused, UserHeld
+from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused, UserHeld
 from limits.policy import Policy
-from limits.portfolio import UNBOUNDED
+from limits.portfolio import UNBOUNDED, Portfolio
 from limits.settings import Settings
 from limits.store import log as adjustment_log
-from limits.store import policies, recomputes, record, reviews
-from limits.store.db import TROUBLE, Connection, Database
+from limits.store import pending, policies, recomputes, record, reviews
+from limits.store.db import TROUBLE, Connection, Database, Role
 from limits.store.log import LogEntry
+from limits.store.pending import Change
+from limits.store.reviews import Lease
 
 log = structlog.get_logger()
 
 #: How often a recompute is tried when the limit changes under it or the connection breaks.
 TRIES = 4
+
+#: Tests only: seconds to wait between applying and COMMIT, so that there is something to kill.
+TEST_DELAY = "LIMITS_TEST_ORDER_DELAY"
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,52 @@ class Recompute:
     entry: LogEntry
     applied: bool
     repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Order:
+    """One user to be decided and applied, once for the key.
+
+    ``request_minor``: the amount the user asks for, written down as a request before it is
+    decided. ``change``: the offered or announced change that this carries out.
+    """
+
+    user_id: int
+    as_of: dt.date
+    policy: Policy
+    actor: str
+    reason: str
+    key: str | None = None
+    role: Role = "operations"
+    request_minor: int | None = None
+    change: Change | None = None
+
+    def given(self, portfolio: Portfolio) -> Portfolio:
+        """What is known beside what is loaded.
+
+        Asking, and accepting an offer, is a request for the amount. An announced raise is one
+        too, unless the user has taken back the consent it was announced on. An announced cut
+        goes no deeper than it was announced. What is carried out does not wait any longer.
+        """
+        if self.request_minor is not None:
+            return dataclasses.replace(portfolio, requested_limit=np.full_like(portfolio.version, self.request_minor))
+        if self.change is None:
+            return portfolio
+        portfolio = dataclasses.replace(portfolio, change_pending=np.zeros_like(portfolio.change_pending))
+        proposed = self.change.proposed_minor
+        if not self.change.is_raise:
+            return dataclasses.replace(portfolio, override_floor=np.maximum(portfolio.override_floor, proposed))
+        unwanted = portfolio.opted_out | (~portfolio.raise_consent & self.policy.raises.consent)
+        asked = np.where(unwanted & (self.change.kind == "announced"), UNBOUNDED, proposed)
+        return dataclasses.replace(portfolio, requested_limit=asked)
+
+    @property
+    def effect(self) -> Policy:
+        """The policy by which the decision takes effect: what was announced is not announced again."""
+        if self.change is None:
+            return self.policy
+        consent = self.policy.consent.model_copy(update={"cuts": "at_once"})
+        return self.policy.model_copy(update={"consent": consent})
 
 
 def recompute(
@@ -54,45 +108,57 @@ def recompute(
     ReviewRefused when there is nothing to decide on.
     """
     with database.connect("operations", "limits recompute") as conn:
-        if key is not None and (done := _done_before(conn, key, user_id, reason, as_of)):
+        if key is not None and (done := done_before(conn, key, user_id, reason, as_of)):
             return done
         date = as_of or today()
-        refuse_future(date)
-        last = recomputes.last_decided(conn, user_id)
-        if last is not None and last > date:
-            raise ReviewRefused(
-                f"user {user_id} has been decided as of {last}; a recompute is as of that date or later, not {date}"
-            )
+        refuse_past(conn, user_id, date)
         chosen = policy_for(policy or settings.policy, date)
         reviews.refresh_cash_flow(conn)
+        order = Order(user_id, date, chosen, actor, reason, key)
         if not apply:
-            return Recompute(_preview(conn, chosen, date, user_id, actor, reason), applied=False)
-    return _apply(database, user_id, date, chosen, actor, reason, key)
+            return Recompute(_preview(conn, order), applied=False)
+    return apply_order(database, order)
 
 
-def decide_one(conn: Connection, policy: Policy, as_of: dt.date, user_id: int, *, snapshot: bool = True) -> Decided:
-    """One user decided; ReviewRefused says why when nothing could be."""
-    decided = decide_users(conn, policy, as_of, [user_id], snapshot=snapshot)
+def refuse_past(conn: Connection, user_id: int, date: dt.date) -> None:
+    """Raises ReviewRefused for a date that has not come or lies before the user's newest decision; NotFound."""
+    refuse_future(date)
+    last = recomputes.last_decided(conn, user_id)
+    if last is not None and last > date:
+        raise ReviewRefused(
+            f"user {user_id} has been decided as of {last}; a recompute is as of that date or later, not {date}"
+        )
+
+
+def decide_one(conn: Connection, order: Order, *, snapshot: bool = True) -> Decided:
+    """One user decided; NoDecision says why when nothing could be."""
+    decided = decide_users(
+        conn, order.policy, order.as_of, [order.user_id], snapshot=snapshot, given=order.given, effect=order.effect
+    )
     if not len(decided.portfolio):
         why = decided.exceptions[0]
         detail = f": {why.detail}" if why.detail else ""
-        raise ReviewRefused(f"user {user_id} gets no decision as of {as_of} ({why.reason}){detail}")
+        raise NoDecision(
+            f"user {order.user_id} gets no decision as of {order.as_of} ({why.reason}){detail}", why.reason
+        )
     return decided
 
 
-def _preview(conn: Connection, policy: Policy, as_of: dt.date, user_id: int, actor: str, reason: str) -> LogEntry:
+def _preview(conn: Connection, order: Order) -> LogEntry:
     """The entry that the log would hold; its numbers of entry and review are 0."""
-    decided = decide_one(conn, policy, as_of, user_id)
+    decided = decide_one(conn, order)
+    policy = order.policy
     facts = recomputes.facts(conn, policy.currency)
-    made, capacity = decided.decisions, decided.decisions.capacity
-    before, after = int(made.limit_before[0]), int(made.limit_after[0])
+    made, capacity, effect = decided.decisions, decided.decisions.capacity, decided.dispositions
+    before, after = int(made.limit_before[0]), int(effect.limit_after[0])
+    waits = bool(effect.disposition[0])
     version = int(decided.portfolio.version[0])
     return LogEntry(
         entry_id=0,
         review_id=0,
         shard=0,
-        user_id=user_id,
-        as_of=as_of,
+        user_id=order.user_id,
+        as_of=order.as_of,
         decided_at=facts.decided_at,
         currency=policy.currency,
         exponent=facts.exponent,
@@ -114,33 +180,34 @@ def _preview(conn: Connection, policy: Policy, as_of: dt.date, user_id: int, act
         policy_hash=policy.policy_hash,
         input_digest=decided.digests[0],
         code_version=code_version(),
-        actor=actor,
+        actor=order.actor,
         role="champion",
         session_role=facts.session_role,
         review_kind="recompute",
         schedule=None,
-        review_reason=reason,
+        review_reason=order.reason,
         pack=policy.pack,
         policy_effective_on=policy.effective_on,
+        disposition=int(effect.disposition[0]),
+        proposed_minor=int(effect.proposed[0]) if waits else None,
+        effective_on=effect.effective_on[0].item() if waits else None,
     )
 
 
-def _apply(
-    database: Database, user_id: int, as_of: dt.date, policy: Policy, actor: str, reason: str, key: str | None
-) -> Recompute:
+def apply_order(database: Database, order: Order) -> Recompute:
     """Applies in one transaction. A key of our own stands in for one not given, so that after
     a COMMIT of unknown outcome a new connection can tell by the key what became of it.
     """
-    own = key or f"own-{uuid.uuid4().hex}"
+    own = order.key or f"own-{uuid.uuid4().hex}"
     unknown = False  # whether a COMMIT of ours may have taken effect
     for attempt in range(1, TRIES + 1):
         try:
-            with database.connect("operations", "limits recompute") as conn:
-                if done := _done_before(conn, own, user_id, reason, as_of):
+            with database.connect(order.role, "limits recompute") as conn:
+                if done := done_before(conn, own, order.user_id, order.reason, order.as_of):
                     return Recompute(done.entry, applied=True, repeated=not unknown)
-                _refuse_held(conn, user_id)
-                reviews.ensure_month(conn, as_of)
-                entry = _apply_once(conn, user_id, as_of, policy, actor, reason, own)
+                _refuse_held(conn, order.user_id)
+                reviews.ensure_month(conn, order.as_of)
+                entry = _apply_once(conn, order, own)
                 if entry is not None:
                     return Recompute(entry, applied=True)
         except TROUBLE as error:
@@ -151,46 +218,72 @@ def _apply(
                     f"run the same command again, with --key it can never be done twice"
                 ) from error
         time.sleep(0.1 * 2**attempt)
-    raise ReviewRefused(f"the limit of user {user_id} keeps changing meanwhile; nothing was applied, try again")
+    raise ReviewRefused(f"the limit of user {order.user_id} keeps changing meanwhile; nothing was applied, try again")
 
 
-def _apply_once(
-    conn: Connection, user_id: int, as_of: dt.date, policy: Policy, actor: str, reason: str, key: str
-) -> LogEntry | None:
+def _apply_once(conn: Connection, order: Order, key: str) -> LogEntry | None:
     """One try; None when another call with the key was quicker or the limit moved on: nothing is done then."""
     entry: LogEntry | None = None
     with conn.transaction() as transaction:
-        policy_hash = policies.store_policy(conn, policy, actor)
-        lease = recomputes.begin(
-            conn,
-            user_id=user_id,
-            as_of=as_of,
-            policy_hash=policy_hash,
-            actor=actor,
-            reason=reason,
-            key=key,
-            worker=actor,
-        )
+        lease = _begin(conn, order, key)
         if lease is None:
-            return None
-        decided = decide_one(conn, policy, as_of, user_id, snapshot=False)
+            raise record.Rollback(transaction)
+        decided = decide_one(conn, order, snapshot=False)
         stale = record.apply_decisions(
-            conn, lease, decided.portfolio, decided.decisions, decided.digests, code_version()
+            conn,
+            lease,
+            decided.portfolio,
+            decided.decisions,
+            decided.dispositions,
+            decided.digests,
+            code_version(),
         )
         if stale:
             raise record.Rollback(transaction)
+        _wait_for_the_test()
         done, finished = reviews.finish(conn, lease, reviews.get(conn, lease.review_id))
         assert done, "one user, one decision"
         assert finished is not None, "one shard, one review"
-        entry_id = recomputes.entry_of(conn, lease.review_id, user_id, as_of)
+        entry_id = recomputes.entry_of(conn, lease.review_id, order.user_id, order.as_of)
         assert entry_id is not None, "it has just been applied"
         entry = adjustment_log.entry(conn, entry_id)
     if entry is not None:
-        log.info("user recomputed", user_id=user_id, review_id=entry.review_id, entry_id=entry_id, actor=actor)
+        log.info("user recomputed", user_id=order.user_id, review_id=entry.review_id, entry_id=entry.entry_id,
+                 actor=order.actor)  # fmt: skip
     return entry
 
 
-def _done_before(conn: Connection, key: str, user_id: int, reason: str, as_of: dt.date | None) -> Recompute | None:
+def _begin(conn: Connection, order: Order, key: str) -> Lease | None:
+    """The review of the order, and the request that it answers; None when the key was used before."""
+    policy_hash = policies.store_policy(conn, order.policy, order.actor)
+    request_id = None
+    if order.request_minor is not None:
+        request_id = pending.ask(
+            conn,
+            user_id=order.user_id,
+            asked_on=order.as_of,
+            amount_minor=order.request_minor,
+            currency=order.policy.currency,
+            key=key,
+            actor=order.actor,
+        )
+        if request_id is None:
+            return None
+    return recomputes.begin(
+        conn,
+        user_id=order.user_id,
+        as_of=order.as_of,
+        policy_hash=policy_hash,
+        actor=order.actor,
+        reason=order.reason,
+        key=key,
+        worker=order.actor,
+        request_id=request_id,
+        change_id=order.change.change_id if order.change else None,
+    )
+
+
+def done_before(conn: Connection, key: str, user_id: int, reason: str, as_of: dt.date | None) -> Recompute | None:
     """What the key stands for, when it stands for this; None when it is new."""
     known = recomputes.of_key(conn, key)
     if known is None:
@@ -213,3 +306,9 @@ def _refuse_held(conn: Connection, user_id: int) -> None:
         f"{held.started_at:%Y-%m-%d %H:%M:%S} UTC and has not come to the user yet; try again when it is done "
         f"(limits review show {held.review_id}), or look without --apply"
     )
+
+
+def _wait_for_the_test() -> None:
+    delay = os.environ.get(TEST_DELAY)
+    if delay:
+        time.sleep(float(delay))

@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
+from limits.dispositions import Disposition
 from limits.engine.asking import policy_for, refuse_future
 from limits.engine.deciding import Decided, decide_users
 from limits.reasons import Reason
@@ -22,12 +25,13 @@ KEPT = 10
 
 @dataclass(frozen=True)
 class Mover:
-    """A user whose limit would change: amounts in minor units, and the ceiling that binds."""
+    """A user whose limit would change, at once or later: amounts in minor units, and the ceiling that binds."""
 
     user_id: int
     before_minor: int
     after_minor: int
     binding: Reason
+    disposition: Disposition = Disposition.AT_ONCE
 
     @property
     def change_minor(self) -> int:
@@ -48,6 +52,8 @@ class DryRun:
     raised: int = 0
     held: int = 0
     lowered: int = 0
+    offered: int = 0  # these two are among the held: their limit stays for now
+    announced: int = 0
     quarantined: int = 0
     skipped: int = 0
     exposure_before_minor: int = 0
@@ -61,11 +67,14 @@ class DryRun:
     def add(self, decided: Decided) -> None:
         """Counts some more users."""
         made = decided.decisions
-        before, after = made.limit_before, made.limit_after
+        effect = decided.dispositions
+        before, after = made.limit_before, effect.limit_after
         self.users += len(decided.portfolio) + len(decided.exceptions)
         self.raised += int((after > before).sum())
         self.held += int((after == before).sum())
         self.lowered += int((after < before).sum())
+        self.offered += int((effect.disposition == Disposition.OFFERED).sum())
+        self.announced += int((effect.disposition == Disposition.ANNOUNCED).sum())
         self.exposure_before_minor += int(before.sum())
         self.exposure_after_minor += int(after.sum())
         for why in decided.exceptions:
@@ -73,13 +82,18 @@ class DryRun:
             self.skipped += why.outcome == "skipped"
             self.exceptions[why.outcome, why.reason] += 1
         self.examples += decided.exceptions[: max(KEPT - len(self.examples), 0)]
+        self.reasons.update(
+            (action, Reason(binding))
+            for action, binding in zip(np.sign(after - before).tolist(), made.binding.tolist(), strict=True)
+        )
         movers = [
-            Mover(user_id, old, new, Reason(binding))
-            for user_id, old, new, binding in zip(
-                decided.portfolio.user_id.tolist(), before.tolist(), after.tolist(), made.binding.tolist(), strict=True
+            Mover(user_id, old, new, Reason(binding), Disposition(how))
+            for user_id, old, new, binding, how in zip(
+                *(a.tolist() for a in (decided.portfolio.user_id, before, made.limit_after, made.binding)),
+                effect.disposition.tolist(),
+                strict=True,
             )
         ]
-        self.reasons.update(((m.change_minor > 0) - (m.change_minor < 0), m.binding) for m in movers)
         risen = [m for m in movers if m.change_minor > 0]
         fallen = [m for m in movers if m.change_minor < 0]
         self.raises = heapq.nsmallest(KEPT, self.raises + risen, key=lambda m: (-m.change_minor, m.user_id))

@@ -82,6 +82,9 @@ _COLUMNS: dict[str, str] = {
     "exponent": "int64",
     "limit_before_minor": "int64",
     "limit_after_minor": "int64",
+    "disposition": "string",
+    "proposed_minor": "int64",
+    "effective_on": "date",
     "binding": "string",
     "reasons": "strings",
     "ceilings_minor": "ceilings",
@@ -135,6 +138,7 @@ def _parquet_row(entry: LogEntry) -> dict[str, Any]:
     row |= {
         "as_of": entry.as_of,
         "decided_at": entry.decided_at,
+        "effective_on": entry.effective_on,
         "policy_effective_on": entry.policy_effective_on,
         "ceilings_minor": list(row["ceilings_minor"].items()),
     }

@@ -6,7 +6,7 @@ Nothing here writes. The connection should be of the role ``auditor``, which may
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,9 @@ from limits.store.queries import query
 
 #: What a decision did, by the number stored with it.
 ACTIONS = {1: "raised", 0: "held", -1: "lowered"}
+
+#: How a decision takes effect, by the number stored with it.
+DISPOSITIONS = {0: "at_once", 1: "offered", 2: "announced"}
 
 #: Rows the server hands over at a time during an export.
 FETCH_ROWS = 2000
@@ -89,12 +92,20 @@ class LogEntry:
     review_reason: str
     pack: str
     policy_effective_on: dt.date
+    disposition: int = 0
+    #: What was offered or announced, and the last day to accept it or the day it takes effect.
+    proposed_minor: int | None = None
+    effective_on: dt.date | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What the decision came to: raised, held or lowered at once, or a change offered or announced."""
+        return DISPOSITIONS[self.disposition] if self.disposition else ACTIONS[self.action]
 
     @property
     def ceilings(self) -> list[tuple[Reason, int]]:
         """Every ceiling that set a bound, lowest first; of equal ones the first in the list of rules."""
-        bounds = [(Reason(k), value) for k, value in enumerate(self.ceilings_minor) if value is not None]
-        return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
+        return binding_order(self.ceilings_minor)
 
     @property
     def reasons(self) -> list[Reason]:
@@ -114,6 +125,9 @@ class LogEntry:
             "exponent": self.exponent,
             "limit_before_minor": self.limit_before_minor,
             "limit_after_minor": self.limit_after_minor,
+            "disposition": DISPOSITIONS[self.disposition],
+            "proposed_minor": self.proposed_minor,
+            "effective_on": self.effective_on.isoformat() if self.effective_on else None,
             "binding": reason_code(Reason(self.binding)),
             "reasons": [reason_code(reason) for reason in self.reasons],
             "ceilings_minor": {reason_code(reason): value for reason, value in self.ceilings},
@@ -141,6 +155,12 @@ class LogEntry:
 
 
 _PLACE = {ceiling.reason: place for place, ceiling in enumerate(CEILINGS)}
+
+
+def binding_order(ceilings_minor: Sequence[int | None]) -> list[tuple[Reason, int]]:
+    """Ceilings as the log keeps them, lowest first; of equal ones the first in the list of rules."""
+    bounds = [(Reason(k), value) for k, value in enumerate(ceilings_minor) if value is not None]
+    return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
 
 
 def reason_code(reason: Reason) -> str:

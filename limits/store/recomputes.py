@@ -77,13 +77,19 @@ def begin(
     reason: str,
     key: str,
     worker: str,
+    request_id: int | None = None,
+    change_id: int | None = None,
 ) -> Lease | None:
     """A review of one user with its shard leased, inside the caller's transaction.
 
-    None when another call with the same key was quicker; that one has committed by then.
+    ``request_id`` and ``change_id``: the request that it answers, the change that it carries
+    out. None when another call with the same key was quicker; that one has committed by then.
     """
     with conn.cursor(row_factory=scalar_row) as cursor:
-        parameters = {"as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason, "key": key}
+        parameters = {
+            "as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason, "key": key,
+            "request_id": request_id, "change_id": change_id,
+        }  # fmt: skip
         review_id = cursor.execute(query("recompute_begin"), parameters).fetchone()
         if review_id is None:
             return None

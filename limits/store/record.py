@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from psycopg.rows import scalar_row
 
 from limits.decision import Decisions
-from limits.errors import LeaseLost, ReviewRefused
-from limits.portfolio import UNBOUNDED, Portfolio
+from limits.dispositions import Disposition, Dispositions
+from limits.errors import ChangeEnded, LeaseLost, ReviewRefused
+from limits.portfolio import UNBOUNDED, Dates, Int, Portfolio
 from limits.store.queries import query
 from limits.store.reviews import Lease
 
@@ -34,6 +35,7 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no header extension
 _TRAILER = b"\xff\xff"
 _INT8_OID = 20
 _DIGEST_BYTES = 32
+_EPOCH = np.datetime64("2000-01-01", "D")  # PostgreSQL counts days from here
 
 
 def apply_decisions(
@@ -41,16 +43,18 @@ def apply_decisions(
     lease: Lease,
     portfolio: Portfolio,
     decisions: Decisions,
+    dispositions: Dispositions,
     digests: Sequence[bytes],
     code_version: str,
 ) -> list[int]:
     """Stages and applies the decisions of some users inside the caller's transaction.
 
-    Returns the users whose credit line had moved on since it was read: nothing was done for
-    them. LeaseLost when another worker holds the shard by now; ReviewRefused when the review
-    no longer runs.
+    Returns the users whose credit line had moved on since it was read, or for whom another
+    change waits by now: nothing was done for them. LeaseLost when another worker holds the
+    shard by now; ReviewRefused when the review no longer runs; ChangeEnded when the change or
+    the request that the review is about is no longer open.
     """
-    rows = encode(lease, portfolio, decisions, digests)
+    rows = encode(lease, portfolio, decisions, dispositions, digests)
     try:
         with conn.cursor(row_factory=scalar_row) as cursor:
             with cursor.copy(query("decision_stage")) as copy:
@@ -68,10 +72,18 @@ def apply_decisions(
             raise ReviewRefused(message) from error
         if error.sqlstate == "LM002":
             raise LeaseLost(message) from error
+        if error.sqlstate == "LM005":
+            raise ChangeEnded(message) from error
         raise
 
 
-def encode(lease: Lease, portfolio: Portfolio, decisions: Decisions, digests: Sequence[bytes]) -> bytes:
+def encode(
+    lease: Lease,
+    portfolio: Portfolio,
+    decisions: Decisions,
+    dispositions: Dispositions,
+    digests: Sequence[bytes],
+) -> bytes:
     """The rows in PostgreSQL's binary COPY format, built column by column for all users at once."""
     n = len(portfolio)
     if n != len(digests) or any(len(digest) != _DIGEST_BYTES for digest in digests):
@@ -84,7 +96,7 @@ def encode(lease: Lease, portfolio: Portfolio, decisions: Decisions, digests: Se
         _integers(portfolio.user_id, 8),
         _constant(n, portfolio.currency.encode("ascii")),
         _integers(decisions.limit_before, 8),
-        _integers(decisions.limit_after, 8),
+        _integers(dispositions.limit_after, 8),
         _integers(portfolio.version, 8),
         _integers(decisions.binding, 2),
         _integers(decisions.reason_bits, 8),
@@ -98,14 +110,20 @@ def encode(lease: Lease, portfolio: Portfolio, decisions: Decisions, digests: Se
         _integers(capacity.method, 2),
         _integers(capacity.months_observed, 2),
         _digests(digests),
+        _integers(dispositions.disposition, 2),
     ]
-    ceilings, kept = _arrays(decisions.ceilings)
-    fields = len(fixed) + 1 + len(rest)
+    waits = dispositions.disposition != Disposition.AT_ONCE
+    maybe = [  # each with the mask of its bytes that are written
+        _optional(np.where(waits, dispositions.proposed, 0), waits, 8),
+        _optional(*_days(dispositions.effective_on), 4),
+        _whole(_integers(dispositions.notice, 2)),
+        _optional(*_days(dispositions.notice_due_on), 4),
+    ]
+    fields = len(fixed) + 1 + len(rest) + len(maybe)
     head = np.concatenate([_big_endian(np.full(n, fields), 2), *fixed], axis=1)
-    tail = np.concatenate(rest, axis=1)
-    matrix = np.concatenate([head, ceilings, tail], axis=1)
-    keep = np.ones(matrix.shape, dtype=np.bool_)
-    keep[:, head.shape[1] : head.shape[1] + ceilings.shape[1]] = kept
+    parts = [_whole(head), _arrays(decisions.ceilings), _whole(np.concatenate(rest, axis=1)), *maybe]
+    matrix = np.concatenate([data for data, _ in parts], axis=1)
+    keep = np.concatenate([kept for _, kept in parts], axis=1)
     return _SIGNATURE + matrix[keep].tobytes() + _TRAILER
 
 
@@ -126,6 +144,26 @@ def _integers(values: Any, size: int) -> Bytes:
     """A column of integers: each with its length before it."""
     data = _big_endian(values, size)
     return np.concatenate([_big_endian(np.full(len(data), size), 4), data], axis=1)
+
+
+def _whole(data: Bytes) -> tuple[Bytes, NDArray[np.bool_]]:
+    """A column of which every byte is written."""
+    return data, np.ones(data.shape, dtype=np.bool_)
+
+
+def _optional(values: Int, there: NDArray[np.bool_], size: int) -> tuple[Bytes, NDArray[np.bool_]]:
+    """A column of integers with NULL where there is none: a length of -1 without data."""
+    data = _integers(np.where(there, values, 0), size)
+    data[:, :4] = _big_endian(np.where(there, size, -1), 4)
+    kept = np.ones(data.shape, dtype=np.bool_)
+    kept[:, 4:] = there[:, None]
+    return data, kept
+
+
+def _days(dates: Dates) -> tuple[Int, NDArray[np.bool_]]:
+    """Dates as the days that PostgreSQL counts, and which of them are known."""
+    known = ~np.isnat(dates)
+    return np.where(known, dates - _EPOCH, np.timedelta64(0, "D")).astype(np.int64), known
 
 
 def _digests(digests: Sequence[bytes]) -> Bytes:

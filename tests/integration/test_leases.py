@@ -49,7 +49,7 @@ def apply(conn: Connection, row: ReviewRow, lease: Lease) -> list[int]:
     decided = decide_users(conn, policy, AS_OF, [1, 2, 3])
     with conn.transaction():
         return record.apply_decisions(
-            conn, lease, decided.portfolio, decided.decisions, decided.digests, code_version()
+            conn, lease, decided.portfolio, decided.decisions, decided.dispositions, decided.digests, code_version()
         )
 
 
