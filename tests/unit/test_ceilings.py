@@ -211,6 +211,11 @@ MORE = (
         frozen(0, 0, segments=frozenset({"retail", "x"}), jurisdictions=frozenset({"CN"})),
         frozen(0, 0, segments=frozenset({"retail"}), jurisdictions=frozenset({"DE"})),
     ),
+    bars(
+        Reason.MACRO_FREEZE,
+        {**frozen(0, 0, industries=frozenset({"mining"})), "industry": "mining"},
+        {**frozen(0, 0, industries=frozenset({"mining"})), "industry": "", "segment": "mining"},
+    ),
     Situation(Reason.PORTFOLIO_BUDGET, {"budget_limit": 0}, LIMIT, {}),
     # The limit is back already: within the time after the cut nothing beyond.
     Situation(
