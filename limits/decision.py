@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from limits.capacity import Capacity
-from limits.ceilings import CEILINGS, share_of, within
+from limits.ceilings import CEILINGS, share_of, wants_a_person, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Int, Portfolio
 from limits.reasons import Reason
@@ -66,17 +66,18 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
     1. The lowest ceiling, rounded down to the grid; never below the current limit when no
        ceiling is (rounding alone cuts nobody).
     2. Not below the floor. The floor is capped at the current limit, so it causes no raise.
+       What people have set or asked for holds against every rule but the hard maxima.
     3. A change smaller than the hysteresis band is a hold, unless a hard maximum asks for it.
     """
     before = portfolio.credit_limit
     bounds = np.stack([ceiling.rule(portfolio, capacity, policy) for ceiling in CEILINGS], axis=1)
     lowest = bounds.min(axis=1)
+    hard = bounds[:, [ceiling.hard for ceiling in CEILINGS]].min(axis=1)
     grid = policy.rounding.grid.minor
-    floor = floor_of(portfolio, policy)
+    floor = floor_of(portfolio, hard, policy)
     on_grid = lowest - lowest % grid
     proposed = np.where(lowest >= before, np.maximum(on_grid, before), on_grid)
     proposed = np.maximum(proposed, floor)
-    hard = bounds[:, [ceiling.hard for ceiling in CEILINGS]].min(axis=1)
     band = share_of(before, policy.rounding.hysteresis_bps)
     too_small = (np.abs(proposed - before) < band) & (hard >= before)
     after = np.where(too_small, before, proposed)
@@ -92,19 +93,37 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
     )
 
 
-def floor_of(portfolio: Portfolio, policy: Policy) -> Int:
-    """What one review does not cut below: balance with a buffer, the largest cut, and a recent cut's result.
+def floor_of(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
+    """What one review does not cut below (n,): the higher of what the policy keeps and what people hold.
 
-    Rounded up to the grid, then capped at the current limit: it softens a cut and causes no raise.
+    ``hard``: the lowest hard maximum of each user. Rounded up to the grid, then capped at the
+    current limit: a floor softens a cut and causes no raise.
+
+    The policy keeps the balance with a buffer, all but the largest cut of one review, and
+    the result of a recent cut.
     """
     limit, cut = portfolio.credit_limit, policy.cut
     balance = np.maximum(portfolio.balance, 0)
     buffered = balance + share_of(balance, cut.balance_buffer_bps)
     smallest = share_of(limit, ALL_BPS - cut.step_bps)
-    floor = np.maximum(buffered, smallest)
-    floor = np.where(within(portfolio, portfolio.last_cut_on, cut.cool_off_days), limit, floor)
+    kept = np.maximum(buffered, smallest)
+    kept = np.where(within(portfolio, portfolio.last_cut_on, cut.cool_off_days), limit, kept)
     grid = policy.rounding.grid.minor
-    return np.asarray(np.minimum(-(-floor // grid) * grid, limit), dtype=np.int64)
+    held = held_by_people(portfolio, hard, policy)
+    return np.asarray(np.maximum(np.minimum(-(-kept // grid) * grid, limit), held), dtype=np.int64)
+
+
+def held_by_people(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
+    """The limit (n,) below which no rule but a hard maximum cuts, 0 for none.
+
+    The whole limit of who wants a person to decide and of who has a change announced or
+    offered already; and the floor of an override. A hard maximum below it is the floor
+    itself, rounded down to the grid.
+    """
+    limit, grid = portfolio.credit_limit, policy.rounding.grid.minor
+    held = np.where(wants_a_person(portfolio, policy) | portfolio.change_pending, limit, 0)
+    held = np.maximum(held, np.minimum(-(-portfolio.override_floor // grid) * grid, limit))
+    return np.asarray(np.where(hard < held, hard - hard % grid, held), dtype=np.int64)
 
 
 def _reason_bits(bounds: Int, before: Int, after: Int, band: Int, grid: int) -> Int:

@@ -8,19 +8,18 @@ what a policy does not say, it does not decide.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import hashlib
-import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
 from limits.errors import PolicyError
-from limits.money import EXPONENTS, Money, parse_money
+from limits.money import Money, parse_money
+from limits.policy_sense import contradictions
+from limits.policy_text import line_of, problem
 
 ALL_BPS = 10_000
 
@@ -329,148 +328,13 @@ def parse_policy(text: str, *, file: str) -> Policy:
             f"{file}:1: cannot be read: {type(error).__name__}; write numbers and lists of usual size"
         ) from None
     if "body" in data:
-        raise PolicyError(f"{file}:{_line(text, ('body',))}: unknown key 'body'; remove it")
+        raise PolicyError(f"{file}:{line_of(text, ('body',))}: unknown key 'body'; remove it")
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
-        problems = [_problem(text, details) for details in error.errors()]
+        problems = [problem(text, details, Policy) for details in error.errors()]
     else:
-        problems = [(_line(text, path), what) for path, what in _contradictions(policy)]
+        problems = [(line_of(text, path), what) for path, what in contradictions(policy)]
         if not problems:
             return policy.with_body(text)
     raise PolicyError("\n".join(f"{file}:{line}: {what}" for line, what in sorted(problems)))
-
-
-# What is wrong, and where ------------------------------------------------------------------
-
-Path = tuple[str | int, ...]
-
-
-def _problem(text: str, details: ErrorDetails) -> tuple[int, str]:
-    """Line and sentence for one of pydantic's errors."""
-    path: Path = tuple(details["loc"])
-    name = _dotted(path)
-    known = _keys(path[:-1])
-    match details["type"]:
-        case "extra_forbidden":
-            near = difflib.get_close_matches(str(path[-1]), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"remove it; the keys here are {', '.join(known)}"
-            return _line(text, path), f"unknown key {name!r}; {hint}"
-        case "missing":
-            return _line(text, path), f"{name} is missing; add it, for a policy has no defaults"
-        case "value_error":
-            return _line(text, path), f"{name}: {details['msg'].removeprefix('Value error, ')}"
-        case "date_type" | "date_from_datetime_parsing":
-            return _line(text, path), f"{name} must be a date, written without quotes such as 2026-01-01"
-        case _:
-            what = details["msg"].replace("Input should be", "must be")
-            return _line(text, path), f"{name} {what[0].lower()}{what[1:]}; it is {details['input']!r}"
-
-
-def _contradictions(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Values that are each allowed and make no sense together."""
-    if policy.currency not in EXPONENTS:
-        yield ("currency",), f"{policy.currency!r} is not a currency known here; write one of {', '.join(EXPONENTS)}"
-    for section, key, amount in _amounts(policy):
-        if amount.currency != policy.currency:
-            what = f"{section}.{key} is in {amount.currency} and the policy in {policy.currency}; write one currency"
-            yield (section, key), what
-    raises, maximum = policy.raises, policy.maximum
-    if policy.rounding.grid.minor < 1:
-        yield ("rounding", "grid"), "rounding.grid is zero; write the smallest step between two limits"
-    if raises.utilisation_from_bps >= raises.utilisation_to_bps:
-        yield (
-            ("raise", "utilisation_from_bps"),
-            "raise.utilisation_from_bps is not below utilisation_to_bps, so nobody could be raised; widen the window",
-        )
-    if raises.step_least.minor > raises.step_most.minor:
-        yield ("raise", "step_least"), "raise.step_least is above step_most; exchange or correct them"
-    if 0 < raises.step_bps <= policy.rounding.hysteresis_bps:
-        yield (
-            ("raise", "step_bps"),
-            "raise.step_bps is not above rounding.hysteresis_bps, so no raise could be made; enlarge it",
-        )
-    if maximum.product.minor > maximum.statutory.minor:
-        yield ("maximum", "product"), "maximum.product is above maximum.statutory; lower it"
-    if policy.rounding.grid.minor > max(maximum.product.minor, 1):
-        yield ("rounding", "grid"), "rounding.grid is above maximum.product; make it smaller"
-    if policy.past_due[0].days_past_due != 1:
-        yield (
-            ("past_due", 0),
-            "the first step of past_due must begin at 1 day: nobody is raised while past due; add it",
-        )
-    yield from _disordered(policy)
-
-
-def _disordered(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Ladders whose steps do not go up."""
-    ladders: tuple[tuple[Path, str, Iterable[tuple[int, int]]], ...] = (
-        (("past_due",), "days_past_due", ((s.days_past_due, s.limit_bps) for s in policy.past_due)),
-        (("exposure", "lenders"), "active_lenders", ((s.active_lenders, s.limit_bps) for s in policy.exposure.lenders)),
-        (("exposure", "inquiries"), "inquiries", ((s.inquiries, s.limit_bps) for s in policy.exposure.inquiries)),
-    )
-    for path, unit, steps in ladders:
-        listed = list(steps)
-        for place, (step, following) in enumerate(itertools.pairwise(listed), start=1):
-            if following[0] <= step[0] or following[1] > step[1]:
-                what = f"must have more {unit} and no higher limit_bps than the step before it; put the steps in order"
-                yield (*path, place), f"step {place + 1} of {_dotted(path)} {what}"
-
-
-def _amounts(policy: Policy) -> Iterator[tuple[str, str, Money]]:
-    for name, section in (("maximum", policy.maximum), ("raise", policy.raises), ("rounding", policy.rounding)):
-        for key in type(section).model_fields:
-            value = getattr(section, key)
-            if isinstance(value, Money):
-                yield name, key, value
-
-
-def _dotted(path: Path) -> str:
-    """``past_due[2].limit_bps`` (the first step is number 1)."""
-    name = ""
-    for part in path:
-        name += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if name else part)
-    return name
-
-
-def _keys(path: Path) -> list[str]:
-    """The keys that a section may have."""
-    model: Any = Policy
-    for part in path:
-        if isinstance(part, int):
-            continue
-        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-        model = fields.get(part)
-        args = [a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)]
-        model = args[0] if args else model
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return [field.alias or name for name, field in model.model_fields.items() if name != "body"]
-
-
-_TABLE = re.compile(r"\s*\[\s*([A-Za-z0-9_. -]+?)\s*\]\s*(?:#.*)?$")
-_TABLES = re.compile(r"\s*\[\[\s*([A-Za-z0-9_. -]+?)\s*\]\]\s*(?:#.*)?$")
-_KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\")\s*=")
-
-
-def _line(text: str, path: Path) -> int:
-    """The line on which a key stands; where it does not stand, the line of the table it belongs to."""
-    lines: dict[Path, int] = {(): 1}
-    table: Path = ()
-    counts: dict[Path, int] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if match := _TABLES.match(line):
-            name: Path = tuple(part.strip() for part in match[1].split("."))
-            table = (*name, counts.get(name, 0))
-            counts[name] = counts.get(name, 0) + 1
-            lines.setdefault(name, number)
-            lines.setdefault(table, number)
-        elif match := _TABLE.match(line):
-            table = tuple(part.strip() for part in match[1].split("."))
-            lines.setdefault(table, number)
-        elif match := _KEY.match(line):
-            lines.setdefault((*table, match[1].strip('"')), number)
-    found = path
-    while found not in lines:
-        found = found[:-1]
-    return lines[found]

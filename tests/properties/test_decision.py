@@ -12,63 +12,18 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from limits.capacity import Capacity, Method
+from limits.ceilings import HARD
 from limits.decision import Decisions, decide, review
 from limits.money import Money
 from limits.policy import ALL_BPS, Policy, policy_at
-from limits.portfolio import UNBOUNDED, UNKNOWN, Identity, Income, Portfolio, Status
+from limits.reasons import Reason
 from limits.store.policies import read_pack
+from tests.policies import STANDARD, changed
 from tests.portfolios import AS_OF, make_portfolio, one_by_one
+from tests.strategies import POLICY, amounts, portfolios, split
 
-POLICY = policy_at(read_pack("standard"), AS_OF)
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-amounts = st.one_of(st.integers(0, 300), st.integers(0, 40_000_000), st.integers(0, 10**15))
-dates = st.none() | st.dates(AS_OF - dt.timedelta(days=900), AS_OF)
-unknown = st.just(UNKNOWN)
-
-users = st.fixed_dictionaries(
-    {
-        "credit_limit": amounts,
-        "balance": st.one_of(unknown, amounts, st.integers(-100_000, -2)),
-        "average_balance": st.one_of(unknown, amounts),
-        "days_past_due": st.one_of(st.just(0), st.just(0), st.integers(0, 200)),
-        "missed_payments": st.one_of(st.just(0), st.integers(0, 12)),
-        "statements_seen": st.integers(0, 40),
-        "opened_on": st.dates(dt.date(2020, 1, 1), AS_OF),
-        "last_raise_on": dates,
-        "last_cut_on": dates,
-        "last_used_on": dates,
-        "last_event_on": st.one_of(st.just(AS_OF), dates),
-        "status": st.sampled_from([Status.ACTIVE, Status.ACTIVE, Status.BLOCKED]),
-        "industry": st.sampled_from(["", "", "gambling", "retail_trade"]),
-        "identity": st.sampled_from([Identity.VERIFIED, Identity.VERIFIED, *Identity]),
-        "income": st.sampled_from([Income.VERIFIED, Income.VERIFIED, *Income]),
-        "income_verified_on": st.one_of(st.just(AS_OF), dates),
-        "raise_consent": st.sampled_from([True, True, False]),
-        "active_lenders": st.one_of(unknown, st.integers(0, 9)),
-        "inquiries": st.one_of(unknown, st.integers(0, 14)),
-        "outside_monthly_payment": st.one_of(unknown, st.integers(0, 2_000_000)),
-        "requested_limit": st.one_of(st.just(UNBOUNDED), amounts),
-    }
-)
-quantiles = st.tuples(
-    st.integers(-10_000_000, 50_000_000),
-    st.sampled_from(list(Method)),
-    st.one_of(st.integers(0, 36), st.just(24)),
-    st.integers(-10_000_000, 50_000_000),
-)
-portfolios = st.lists(st.tuples(users, quantiles), min_size=1, max_size=6)
-
-
-def split(drawn: list[tuple[dict[str, Any], tuple[int, Method, int, int]]]) -> tuple[Portfolio, Capacity]:
-    """The drawn users as a portfolio, and a capacity for each that no model had to be fitted for."""
-    portfolio = make_portfolio([user for user, _ in drawn])
-    p10 = np.array([q[0] for _, q in drawn], dtype=np.int64)
-    method = np.array([q[1] for _, q in drawn], dtype=np.int64)
-    months = np.array([q[2] for _, q in drawn], dtype=np.int64)
-    past = np.array([q[3] for _, q in drawn], dtype=np.int64)
-    return portfolio, Capacity(p10, p10 + 1000, p10 + 2000, method, months, past)
 
 
 def columns(decisions: Decisions) -> dict[str, Any]:
@@ -112,38 +67,53 @@ def test_a_floor_never_causes_a_raise(drawn: Any, step: int, buffer: int, days: 
     assert (with_floor.limit_after[raised] <= without.limit_after[raised]).all()
 
 
+def less(amount: Money, share: int) -> Money:
+    return Money(amount.minor * share // 100, amount.currency)
+
+
+#: Bounds of which less is stricter, and of which more is.
+FEWER = (
+    "maximum.product", "maximum.statutory", "repayment.share_of_capacity_bps", "debt.ratio_bps", "debt.borrower_most",
+    "habits.minimum_only_payments", "habits.persistent_debt_statements", "capacity.income_varies_bps",
+    "raises.probing_requests", "raises.restore_bps", "raises.missed_payments", "exposure.over_limit_bps",
+    "exposure.dormant_days", "integrity.fraud_links", "integrity.confirmed_fraud_limit_bps",
+    "debt.credit_check_max_age_days", "raises.income_max_age_days", "capacity.data_max_age_days",
+)  # fmt: skip
+MORE = (
+    "debt.residual_income", "raises.restore_days", "raises.cool_off_after_raise_days", "raises.months_on_book",
+    "raises.utilisation_from_bps", "capacity.minimum_months",
+)  # fmt: skip
+#: The smallest value that a policy may have, where it is not 0.
+LEAST = {"raises.probing_requests": 2, "raises.missed_payments": 0, "exposure.over_limit_bps": 0,
+         "integrity.confirmed_fraud_limit_bps": 0}  # fmt: skip
+
+
 def tighter(policy: Policy, what: str, share: int) -> Policy:
-    """The policy with one of its bounds at ``share`` / 100 of what it was."""
-
-    def less(amount: Money) -> Money:
-        return Money(amount.minor * share // 100, amount.currency)
-
-    match what:
-        case "product":
-            return policy.model_copy(
-                update={"maximum": policy.maximum.model_copy(update={what: less(policy.maximum.product)})}
-            )
-        case "statutory":
-            return policy.model_copy(
-                update={"maximum": policy.maximum.model_copy(update={what: less(policy.maximum.statutory)})}
-            )
-        case "share":
-            bps = policy.repayment.share_of_capacity_bps * share // 100
-            return policy.model_copy(
-                update={"repayment": policy.repayment.model_copy(update={"share_of_capacity_bps": bps})}
-            )
-        case _:
-            step = {
-                "step_bps": policy.raises.step_bps * share // 100,
-                "step_least": less(policy.raises.step_least),
-                "step_most": less(policy.raises.step_most),
-            }
-            return policy.model_copy(update={"raises": policy.raises.model_copy(update=step)})
+    """The policy with one of its bounds at ``share`` / 100 of what it was, or as much stricter the other way."""
+    if what == "step":
+        raises = policy.raises
+        steps = {f"raises.{name}": less(getattr(raises, name), share) for name in ("step_least", "step_most")}
+        return changed(policy, **steps, **{"raises.step_bps": raises.step_bps * share // 100})
+    if what in ("segment", "industry"):
+        return changed(
+            policy, **{what: tuple(g.model_copy(update={"most": less(g.most, share)}) for g in getattr(policy, what))}
+        )
+    section, key = what.split(".")
+    value = getattr(getattr(policy, section), key)
+    if what in MORE:
+        value = less(value, 200 - share) if isinstance(value, Money) else value * (200 - share) // 100
+    elif isinstance(value, Money):
+        value = less(value, share)
+    else:
+        value = max(value * share // 100, LEAST.get(what, 1))
+    return changed(policy, **{what: value})
 
 
 @many
-@given(portfolios, st.sampled_from(["product", "statutory", "share", "step"]), st.integers(0, 100))
-@example([({"credit_limit": 2_000_000}, (1_400_000, Method.POOLED, 24, 1_400_000))], "share", 50)
+@given(portfolios, st.sampled_from([*FEWER, *MORE, "step", "segment", "industry"]), st.integers(0, 100))
+@example(
+    [({"credit_limit": 2_000_000}, (1_400_000, Method.POOLED, 24, 1_400_000))], "repayment.share_of_capacity_bps", 50
+)
 def test_a_tighter_policy_raises_nobody_higher(drawn: Any, what: str, share: int) -> None:
     portfolio, capacity = split(drawn)
     before = decide(portfolio, capacity, POLICY)
@@ -220,12 +190,89 @@ def test_a_second_look_the_same_day_does_not_cut_again(drawn: Any) -> None:
     assert (again.limit_after[moved] <= made.limit_after[moved]).all()
 
 
+def hard_of(decisions: Decisions) -> Any:
+    """The lowest hard maximum of each user."""
+    return decisions.ceilings[:, sorted(HARD)].min(axis=1)
+
+
+@many
+@given(portfolios)
+def test_a_hold_moves_only_for_a_hard_maximum_and_no_further_than_it_asks(drawn: Any) -> None:
+    """Who wants a person to decide, and who has a change waiting."""
+    portfolio, capacity = split([({**user, **hold}, q) for user, q in drawn for hold in HOLDS])
+    made = decide(portfolio, capacity, POLICY)
+    hard = hard_of(made)
+    allowed = hard >= made.limit_before
+    assert (made.limit_after[allowed] == made.limit_before[allowed]).all()
+    assert (made.limit_after <= made.limit_before).all()
+    assert (made.limit_after >= np.minimum(hard - hard % POLICY.rounding.grid.minor, made.limit_before)).all()
+
+
+HOLDS = ({"automation_refused": True}, {"change_pending": True})
+
+
+@many
+@given(portfolios, st.integers(1, 12))
+def test_an_association_alone_never_cuts(drawn: Any, links: int) -> None:
+    """With links nobody is raised, and whoever is cut would be cut to the same limit without them."""
+    portfolio, capacity = split(drawn)
+    alone = decide(dataclasses.replace(portfolio, fraud_links=np.zeros_like(portfolio.fraud_links)), capacity, POLICY)
+    linked = dataclasses.replace(portfolio, fraud_links=np.full_like(portfolio.fraud_links, links))
+    made = decide(linked, capacity, POLICY)
+    if links >= POLICY.integrity.fraud_links:
+        assert (made.limit_after == np.minimum(alone.limit_after, alone.limit_before)).all()
+    else:
+        assert (made.limit_after == alone.limit_after).all()
+
+
+@many
+@given(portfolios, st.integers(1, 364), amounts)
+def test_a_limit_that_was_cut_comes_back_no_further_than_it_was(drawn: Any, days: int, before: int) -> None:
+    portfolio, capacity = split(drawn)
+    cut = dataclasses.replace(
+        portfolio,
+        last_cut_on=np.full(len(portfolio), np.datetime64(AS_OF, "D") - days),
+        limit_before_cut=np.full(len(portfolio), before),
+    )
+    made = decide(cut, capacity, changed(POLICY, **{"raises.cool_off_after_cut_days": 0}))
+    assert (made.limit_after <= np.maximum(made.limit_before, before)).all()
+
+
+@many
+@given(portfolios, amounts)
+def test_the_floor_of_an_override_holds_against_all_but_hard_maxima(drawn: Any, floor: int) -> None:
+    portfolio, capacity = split([({**user, "override_floor": floor}, q) for user, q in drawn])
+    made = decide(portfolio, capacity, POLICY)
+    grid = POLICY.rounding.grid.minor
+    hard = hard_of(made)
+    assert (made.limit_after >= np.minimum(np.minimum(floor, made.limit_before), hard - hard % grid)).all()
+    without = decide(dataclasses.replace(portfolio, override_floor=np.zeros_like(floor + made.floor)), capacity, POLICY)
+    raised = made.limit_after > made.limit_before
+    assert (made.limit_after[raised] == without.limit_after[raised]).all()
+
+
+@many
+@given(portfolios)
+def test_what_bars_raises_alone_cuts_nobody(drawn: Any) -> None:
+    """The rules about debts, documents, consent and budgets: every one of their ceilings is the limit or above."""
+    portfolio, capacity = split(drawn)
+    made = decide(portfolio, capacity, POLICY)
+    assert (made.ceilings[:, sorted(BARRING)] >= made.limit_before[:, None]).all()
+
+
+BARRING = frozenset(Reason) - {
+    *HARD, Reason.ABILITY_TO_PAY, Reason.PAST_DUE, Reason.REPEATED_ARREARS, Reason.MANY_LENDERS, Reason.MANY_INQUIRIES,
+    Reason.DORMANT, Reason.RESTRICTED_INDUSTRY, Reason.IDENTITY_MISMATCH, Reason.FALSE_DOCUMENTS, Reason.OVER_LIMIT,
+    Reason.CONFIRMED_FRAUD, Reason.OVERRIDE,
+}  # fmt: skip
+
+
 def test_a_forecast_that_is_none_decides_nothing() -> None:
     """Without a forecast the numbers beside it bar a raise and never cut, whatever they are."""
     portfolio = make_portfolio([{}] * len(Method))
     methods = np.array(list(Method), dtype=np.int64)
     p10 = np.full(len(Method), -5_000_000, dtype=np.int64)
-    made = decide(portfolio, Capacity(p10, p10, p10, methods, np.full(len(Method), 12), p10), POLICY)
+    made = decide(portfolio, Capacity(p10, p10, p10, methods, np.full(len(Method), 12), p10), STANDARD)
     for method, before, after in zip(Method, made.limit_before, made.limit_after, strict=True):
         if not method.is_forecast or method is Method.REVEALED_REPAYMENT:
             assert after == before, method

@@ -19,7 +19,11 @@ NUMBERS = [
     "missed_payments", "many_lenders", "many_inquiries", "utilisation_low", "utilisation_high", "dormant",
     "restricted_industry", "identity_unverified", "identity_mismatch", "income_unverified", "income_stale",
     "false_documents", "account_blocked", "no_consent", "too_new", "cool_off_after_raise", "cool_off_after_cut",
-    "history_short", "data_stale", "model_fell_back", "forecast_falling", "forecast_uncertain",
+    "history_short", "data_stale", "model_fell_back", "forecast_falling", "forecast_uncertain", "repeated_arrears",
+    "minimum_payments", "persistent_debt", "income_unstable", "debt_ratio", "residual_income", "obligations_unknown",
+    "over_limit", "borrower_maximum", "segment_maximum", "industry_maximum", "documents_missing",
+    "documents_expired", "probing", "linked_fraud", "confirmed_fraud", "opted_out", "automation_refused",
+    "not_asked_for", "macro_freeze", "portfolio_budget", "restoration", "change_pending", "override",
 ]  # fmt: skip
 
 

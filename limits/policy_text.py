@@ -1,0 +1,85 @@
+"""Where in the text of a policy a mistake stands, and how it is told: line, culprit, mend."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+#: The way to a value: names of tables and keys, and places in a list (the first is 0).
+Path = tuple[str | int, ...]
+
+
+def problem(text: str, details: ErrorDetails, model: type[BaseModel]) -> tuple[int, str]:
+    """Line and sentence for one of pydantic's errors."""
+    path: Path = tuple(details["loc"])
+    name = dotted(path)
+    known = _keys(model, path[:-1])
+    match details["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(path[-1]), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"remove it; the keys here are {', '.join(known)}"
+            return line_of(text, path), f"unknown key {name!r}; {hint}"
+        case "missing":
+            return line_of(text, path), f"{name} is missing; add it, for a policy has no defaults"
+        case "value_error":
+            return line_of(text, path), f"{name}: {details['msg'].removeprefix('Value error, ')}"
+        case "date_type" | "date_from_datetime_parsing":
+            return line_of(text, path), f"{name} must be a date, written without quotes such as 2026-01-01"
+        case _:
+            what = details["msg"].replace("Input should be", "must be")
+            return line_of(text, path), f"{name} {what[0].lower()}{what[1:]}; it is {details['input']!r}"
+
+
+def dotted(path: Path) -> str:
+    """``past_due[2].limit_bps`` (the first step is number 1)."""
+    name = ""
+    for part in path:
+        name += f"[{part + 1}]" if isinstance(part, int) else (f".{part}" if name else part)
+    return name
+
+
+def _keys(top: type[BaseModel], path: Path) -> list[str]:
+    """The keys that a section may have."""
+    model: Any = top
+    for part in path:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+        model = fields.get(part)
+        args = [a for a in get_args(model) if isinstance(a, type) and issubclass(a, BaseModel)]
+        model = args[0] if args else model
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return []
+    return [field.alias or name for name, field in model.model_fields.items() if name != "body"]
+
+
+_TABLE = re.compile(r"\s*\[\s*([A-Za-z0-9_. -]+?)\s*\]\s*(?:#.*)?$")
+_TABLES = re.compile(r"\s*\[\[\s*([A-Za-z0-9_. -]+?)\s*\]\]\s*(?:#.*)?$")
+_KEY = re.compile(r"\s*([A-Za-z0-9_-]+|\"[^\"]*\")\s*=")
+
+
+def line_of(text: str, path: Path) -> int:
+    """The line on which a key stands; where it does not stand, the line of the table it belongs to."""
+    lines: dict[Path, int] = {(): 1}
+    table: Path = ()
+    counts: dict[Path, int] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := _TABLES.match(line):
+            name: Path = tuple(part.strip() for part in match[1].split("."))
+            table = (*name, counts.get(name, 0))
+            counts[name] = counts.get(name, 0) + 1
+            lines.setdefault(name, number)
+            lines.setdefault(table, number)
+        elif match := _TABLE.match(line):
+            table = tuple(part.strip() for part in match[1].split("."))
+            lines.setdefault(table, number)
+        elif match := _KEY.match(line):
+            lines.setdefault((*table, match[1].strip('"')), number)
+    found = path
+    while found not in lines:
+        found = found[:-1]
+    return lines[found]
