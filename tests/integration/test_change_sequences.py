@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -107,6 +107,7 @@ def packs(tmp_path: Path) -> dict[str, str]:
 @hypothesis_settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
+@example(steps=[("review", "at_once"), ("lenders", 6), ("review", "at_once"), ("request", 500_000)])
 @given(steps=st.lists(STEPS, min_size=4, max_size=12))
 def test_any_sequence_keeps_what_must_hold(
     database: Database, settings: Settings, conn: Connection, packs: dict[str, str], steps: list[tuple[str, Any]]
