@@ -105,7 +105,10 @@ def packs(tmp_path: Path) -> dict[str, str]:
 
 
 @hypothesis_settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # a sequence of a dozen steps can be read as it is
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @example(steps=[("review", "at_once"), ("lenders", 6), ("review", "at_once"), ("request", 500_000)])
 @given(steps=st.lists(STEPS, min_size=4, max_size=12))
