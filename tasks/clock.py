@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import signal
 import threading
+import time
 from typing import Any
 
 import structlog
@@ -31,8 +32,11 @@ from tasks.worker import cores
 
 log = structlog.get_logger()
 
-#: Who owes the reviews of schedules, as the log shall say.
+#: Who owes the reviews of schedules and carries out changes that fall due, as the log shall say.
 ACTOR = "scheduler"
+
+#: How soon a change that could not be carried out is tried again, in seconds.
+RETRY_SECONDS = 60.0
 
 
 class Clock:
@@ -43,13 +47,16 @@ class Clock:
         self._app = app
         self._conn: Connection | None = None
         self._leads = False
+        self._carried_to = 0  # the change to go on after
+        self._pause_until = 0.0
 
     def tick(self) -> None:
-        """Owes what is due and sweeps, when this clock leads. Trouble is for the next tick."""
+        """Owes what is due, carries out changes and sweeps, when this clock leads. Trouble is for the next tick."""
         try:
             conn = self._lead()
             if conn is not None:
                 self._owe(conn)
+                self._carry_out()
                 self._sweep(conn)
         except (*TROUBLE, DatabaseError) as error:
             log.warning("tick failed: the database", error=" ".join(str(error).split()))
@@ -81,6 +88,25 @@ class Clock:
                 raise
             except LimitsError as error:  # a policy or time zone that cannot be used: the others go on
                 log.error("no review owed", schedule=schedule.schedule, error=str(error))
+
+    def _carry_out(self) -> None:
+        """Applies announced changes whose day has come and ends offers past theirs, for as long as a tick."""
+        if time.monotonic() < self._pause_until:
+            return
+        run = engine.due_changes(
+            self._context.database,
+            dt.datetime.now(dt.UTC).date(),
+            actor=ACTOR,
+            role="worker",
+            after=self._carried_to,
+            seconds=self._context.settings.tick_seconds,
+            stop=self._context.stopping,
+        )
+        self._carried_to = run.after
+        if run.waiting and not run.after:
+            self._pause_until = time.monotonic() + RETRY_SECONDS
+        if run.applied or run.suppressed or run.expired:
+            log.info("changes carried out", applied=run.applied, suppressed=run.suppressed, expired=run.expired)
 
     def _sweep(self, conn: Connection) -> None:
         try:

@@ -149,6 +149,75 @@ def add_credit_check(
     )  # fmt: skip
 
 
+def add_documents(
+    conn: Connection, user_id: int, checked_on: dt.date, status: str = "complete", valid_until: dt.date | None = None
+) -> None:
+    """A state of the documents: complete or missing."""
+    _add_fact(conn, "documents", user_id, checked_on=checked_on, status=status, valid_until=valid_until)
+
+
+def add_consent(
+    conn: Connection, user_id: int, effective_on: dt.date, state: str = "given", subject: str = "raises"
+) -> None:
+    """A consent, given or withdrawn; subject: raises or automation."""
+    _add_fact(conn, "consents", user_id, effective_on=effective_on, subject=subject, state=state)
+
+
+def add_identifier(
+    conn: Connection, user_id: int, value: str, kind: str = "device", seen_on: dt.date = OPENED_ON
+) -> None:
+    """A device, phone, address or bank card of the user; ``value`` in the clear, as tests like to read it."""
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    _add_fact(conn, "identifiers", user_id, kind=kind, value_sha256=digest, seen_on=seen_on)
+
+
+def add_fraud(
+    conn: Connection,
+    user_id: int,
+    confirmed_on: dt.date,
+    withdrawn_on: dt.date | None = None,
+    *,
+    source_id: str | None = None,
+) -> str:
+    """A confirmed fraud, or with the same source_id its withdrawal; gives the source_id."""
+    source_id = source_id or _source_id()
+    _add_fact(conn, "frauds", user_id, source_id, confirmed_on=confirmed_on, withdrawn_on=withdrawn_on)
+    return source_id
+
+
+def add_clearance(conn: Connection, user_id: int, cleared_on: dt.date) -> None:
+    """A person found nothing against the user."""
+    _insert(conn, "fraud_clearances", user_id=user_id, cleared_on=cleared_on, actor="test", reason="looked at")
+
+
+def add_request(conn: Connection, user_id: int, asked_on: dt.date, amount: int = 3_000_000) -> None:
+    """A request for a limit that nobody has answered yet."""
+    _insert(
+        conn, "limit_requests", user_id=user_id, asked_on=asked_on, amount_minor=amount, currency=CURRENCY,
+        idempotency_key=_source_id(), actor="test",
+    )  # fmt: skip
+
+
+def add_override(
+    conn: Connection,
+    user_id: int,
+    kind: str,
+    amount: int | None = None,
+    *,
+    starts_on: dt.date = AS_OF - dt.timedelta(days=10),
+    expires_on: dt.date = AS_OF + dt.timedelta(days=10),
+    **columns: Any,
+) -> None:
+    """An override, approved unless ``state`` says otherwise; kind: hold (without an amount), cap, floor or set."""
+    values = {"state": "approved", "checker": "checker", "currency": CURRENCY} | columns
+    if values["state"] == "proposed":
+        values["checker"] = None
+    _insert(
+        conn, "overrides", user_id=user_id, kind=kind, amount_minor=amount, reason="test", starts_on=starts_on,
+        expires_on=expires_on, maker="maker", **values,
+    )  # fmt: skip
+
+
 def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000_000, **profile: Any) -> int:
     """A user whom every review can decide: 24 months of income and living costs, statements paid in time."""
     add_user(conn, user_id, credit_limit=credit_limit, **profile)
@@ -195,6 +264,12 @@ def _source_id() -> str:
 
 def _digest() -> dict[str, bytes]:
     return {"digest": hashlib.sha256(str(next(_numbers)).encode()).digest()}
+
+
+def _add_fact(conn: Connection, table: str, user_id: int, source_id: str | None = None, **values: Any) -> None:
+    _insert(
+        conn, table, user_id=user_id, source=SOURCE, source_id=source_id or _source_id(), **_digest(), **values
+    )  # fmt: skip
 
 
 def _insert(conn: Connection, table: str, **values: Any) -> None:

@@ -3,7 +3,8 @@
 I1  opening limit + sum of logged changes = current limit; version = number of logged changes
 I2  one decision per (review, user); decided + quarantined + skipped = users of the plan, once a review is done
 I3  a limit changed <=> a row of the log says so <=> a message is in the outbox
-I5  no raise above any ceiling
+I5  no raise above any ceiling, now or later
+and what waits: one decision for each offered or announced change, one open change for each user at most
 """
 
 from __future__ import annotations
@@ -61,6 +62,58 @@ BREACHES = {
         SELECT entry_id, limit_after_minor, ceilings_minor FROM limits.adjustment_log l
          WHERE action > 0 AND (limit_after_minor > lowest_ceiling_minor
             OR EXISTS (SELECT FROM unnest(l.ceilings_minor) c WHERE c < l.limit_after_minor))""",
+    "I5: offered or announced above a ceiling": """
+        SELECT entry_id, proposed_minor, ceilings_minor FROM limits.adjustment_log l
+         WHERE proposed_minor > limit_before_minor AND (proposed_minor > lowest_ceiling_minor
+            OR EXISTS (SELECT FROM unnest(l.ceilings_minor) c WHERE c < l.proposed_minor))""",
+    "waiting: a decision that waits without its change, or a change without its decision": """
+        SELECT l.entry_id, p.change_id
+          FROM (SELECT * FROM limits.adjustment_log WHERE disposition <> 0) l
+          FULL JOIN limits.pending_changes p USING (entry_id)
+         WHERE l.entry_id IS NULL OR p.change_id IS NULL OR l.user_id <> p.user_id OR l.review_id <> p.review_id
+            OR l.as_of <> p.as_of OR l.proposed_minor <> p.proposed_minor OR l.limit_before_minor <> p.limit_minor
+            OR p.kind <> CASE l.disposition WHEN 1 THEN 'offer' ELSE 'announced' END OR l.action <> 0""",
+    "waiting: more than one open change of a user": """
+        SELECT user_id, count(*) FROM limits.pending_changes WHERE state = 'open'
+         GROUP BY user_id HAVING count(*) > 1""",
+    "waiting: a raise of who took back the consent": """
+        SELECT p.change_id FROM limits.pending_changes p
+         WHERE p.state = 'open' AND p.proposed_minor > p.limit_minor
+           AND 'withdrawn' = (SELECT c.state FROM limits.consents c
+                               WHERE c.user_id = p.user_id AND c.subject = 'raises' AND c.effective_on <= current_date
+                               ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1)""",
+    "waiting: applied by a decision that is not there or does not carry it out": """
+        SELECT p.change_id, p.applied_review_id, l.limit_after_minor
+          FROM limits.pending_changes p
+          LEFT JOIN limits.reviews r ON r.review_id = p.applied_review_id AND r.change_id = p.change_id
+          LEFT JOIN limits.adjustment_log l ON l.review_id = r.review_id AND l.user_id = p.user_id
+         WHERE p.state = 'applied'
+           AND (l.entry_id IS NULL OR l.action <> sign(p.proposed_minor - p.limit_minor)
+             OR l.action > 0 AND l.limit_after_minor > p.proposed_minor)""",
+    "waiting: a review that carries out a change which is open, or which another applied": """
+        SELECT r.review_id, p.change_id, p.state FROM limits.reviews r JOIN limits.pending_changes p USING (change_id)
+         WHERE p.state NOT IN ('applied', 'suppressed')
+            OR p.state = 'applied' AND p.applied_review_id <> r.review_id""",
+    "requests: one without its answer, or an answer that its decision does not give": """
+        SELECT q.request_id, q.answer, l.limit_after_minor
+          FROM limits.limit_requests q
+          LEFT JOIN limits.reviews r ON r.review_id = q.review_id AND r.request_id = q.request_id
+          LEFT JOIN limits.adjustment_log l ON l.review_id = r.review_id AND l.user_id = q.user_id
+         WHERE l.entry_id IS NULL OR l.limit_after_minor > greatest(q.amount_minor, l.limit_before_minor)
+            OR q.answer <> CASE WHEN l.limit_after_minor >= q.amount_minor THEN 'granted'
+                                WHEN l.action > 0 THEN 'partly_granted' ELSE 'refused' END""",
+    "notices: of another decision, or a cut or a waiting change that nobody is told of": """
+        SELECT l.entry_id, n.notice_id, n.kind
+          FROM limits.adjustment_log l FULL JOIN limits.notices n USING (entry_id)
+         WHERE l.entry_id IS NULL OR l.user_id <> n.user_id OR l.review_id <> n.review_id
+            OR n.kind IS DISTINCT FROM CASE l.disposition WHEN 1 THEN 'offered' WHEN 2 THEN 'announced'
+                                       ELSE CASE WHEN l.action < 0 THEN 'lowered' ELSE n.kind END END""",
+    "I1: the limit before a cut is not that of the newest cut": """
+        SELECT c.user_id, c.limit_before_cut_minor, l.limit_before_minor
+          FROM limits.credit_lines c
+          LEFT JOIN LATERAL (SELECT limit_before_minor FROM limits.adjustment_log
+                              WHERE user_id = c.user_id AND action < 0 ORDER BY version_after DESC LIMIT 1) l ON true
+         WHERE c.limit_before_cut_minor IS DISTINCT FROM l.limit_before_minor""",
     "nothing stays staged": "SELECT * FROM limits.decision_stage",
 }
 

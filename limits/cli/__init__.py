@@ -17,7 +17,21 @@ from typing import Annotated
 import typer
 
 from limits import __version__
-from limits.cli import backtest, bench, data, demo, log, notices, policy, referral, review, samples, services, user
+from limits.cli import (
+    backtest,
+    bench,
+    change,
+    data,
+    demo,
+    log,
+    notices,
+    policy,
+    referral,
+    review,
+    samples,
+    services,
+    user,
+)
 from limits.errors import LimitsError
 
 #: Exit code of an error nobody expected (EX_SOFTWARE of sysexits.h).
@@ -34,7 +48,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (demo, services, data, policy, review, user, log, notices, referral, backtest, bench, samples):
+for module in (demo, services, data, policy, review, user, change, log, notices, referral, backtest, bench, samples):
     module.register(app)
 
 

@@ -19,6 +19,10 @@ class Kind(enum.StrEnum):
     STATEMENTS = "statements"
     REPAYMENTS = "repayments"
     CREDIT_CHECKS = "credit-checks"
+    DOCUMENTS = "documents"
+    CONSENTS = "consents"
+    IDENTIFIERS = "identifiers"
+    FRAUDS = "frauds"
 
 
 quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Rows that an import did not let in.")

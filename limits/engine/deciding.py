@@ -33,7 +33,8 @@ CORE = (
 )  # fmt: skip
 
 #: Raised when what the digest covers or how it is written changes.
-DIGEST_FORMAT = 1
+#: 2: with documents, consents, requests, habits, shared identifiers, frauds, overrides and open changes.
+DIGEST_FORMAT = 2
 
 
 @dataclass(frozen=True)

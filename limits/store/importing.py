@@ -7,7 +7,8 @@ Rows of one (source, source_id) are the same row: with the same content they are
 other content they are refused, also when both stand in one file: the first one wins. States
 of users are told apart by (user_id, effective_on) instead. The first state of a user
 gives the opening limit; later ones leave it out or repeat it, and any other limit is refused,
-because only reviews change limits.
+because only reviews change limits. A fraud may come once more with the day on which it was
+withdrawn, as a second row of its source_id.
 
 A row is one line; every column has to be named, in any order. Amounts are decimal numbers
 in major units of the currency of the row, at most ``money.LARGEST_MINOR`` minor units, with
@@ -21,7 +22,7 @@ import contextlib
 import datetime as dt
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -32,7 +33,8 @@ from psycopg.rows import dict_row
 
 from limits.errors import InputError
 from limits.money import LARGEST_MINOR
-from limits.store.lines import LineReader, escaped, shown
+from limits.store.lines import Line, LineReader, escaped, shown
+from limits.store.quarantine import REASONS
 from limits.store.queries import query
 
 Progress = Callable[[int, int], None]
@@ -54,6 +56,10 @@ COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "source_id", "user_id", "checked_on", "active_lenders", "outside_debt", "outside_monthly_payment",
             "inquiries", "currency",
         ),
+        "documents": ("source_id", "user_id", "checked_on", "status", "valid_until"),
+        "consents": ("source_id", "user_id", "effective_on", "subject", "state"),
+        "identifiers": ("source_id", "user_id", "kind", "value_sha256", "seen_on"),
+        "frauds": ("source_id", "user_id", "confirmed_on", "withdrawn_on"),
     }
 )  # fmt: skip
 
@@ -64,7 +70,15 @@ _QUERIES = {
     "statements": ("import_statements_stage", "import_statements_check", "import_statements_load"),
     "repayments": ("import_repayments_stage", "import_repayments_check", "import_repayments_load"),
     "credit-checks": ("import_credit_checks_stage", "import_credit_checks_check", "import_credit_checks_load"),
+    "documents": ("import_documents_stage", "import_documents_check", "import_documents_load"),
+    "consents": ("import_consents_stage", "import_consents_check", "import_consents_load"),
+    "identifiers": ("import_identifiers_stage", "import_identifiers_check", "import_identifiers_load"),
+    "frauds": ("import_frauds_stage", "import_frauds_check", "import_frauds_load"),
 }
+
+#: Kinds whose lines are never kept, not even in quarantine: what should be a sha256 may stand there in the clear.
+_SECRET = frozenset({"identifiers"})
+_NOT_KEPT = "(not kept: identifiers are never stored in the clear)"
 
 #: Characters of a source's name, at most: source and source_id together must fit into an index entry.
 LONGEST_SOURCE = 200
@@ -107,7 +121,8 @@ def import_file(
     with _opened(file) as (opened, size), conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
         lines = LineReader(opened, file.name, COLUMNS[kind])
         cursor.execute(query(stage))
-        _copy(cursor, lines, lambda: progress(lines.bytes_read, size or lines.bytes_read))
+        hidden = map(_without_text, lines) if kind in _SECRET else lines
+        _copy(cursor, hidden, lines.width, lambda: progress(lines.bytes_read, size or lines.bytes_read))
         cursor.execute(query("import_plan"))
         # States of users are told apart without the source, so all imports of them can meet.
         cursor.execute(query("import_lock"), {"key": f"limits.import {kind} {'' if kind == 'users' else source}"})
@@ -116,7 +131,9 @@ def import_file(
         words = {"kind": kind, "source": source, "file_name": escaped(os.fsencode(file.name))}
         record = {**words, "file_sha256": lines.sha256, "actor": actor}
         counts = ImportCounts(**_one(cursor, "import_record", record))
-        cursor.execute(query("import_quarantine"), {**words, "import_id": counts.import_id})
+        # A phone number is soon found from the sha256 of its line, so the file's stands for all its lines.
+        digest = lines.sha256 if kind in _SECRET else None
+        cursor.execute(query("import_quarantine"), {**words, "import_id": counts.import_id, "digest": digest})
         if kind == "events":
             cursor.execute(query("import_events_months"))
         loaded = cursor.execute(query(load), {"source": source}).rowcount
@@ -140,8 +157,13 @@ def _opened(file: Path) -> Iterator[tuple[BinaryIO, int]]:
         yield opened, about.st_size if stat.S_ISREG(about.st_mode) else 0
 
 
-def _copy(cursor: psycopg.Cursor[Any], lines: LineReader, tell: Callable[[], None]) -> None:
-    nothing = (None,) * lines.width
+def _without_text(line: Line) -> Line:
+    """The line without what it says."""
+    return line._replace(raw=_NOT_KEPT, digest=None, detail=REASONS[line.reason] if line.reason else None)
+
+
+def _copy(cursor: psycopg.Cursor[Any], lines: Iterable[Line], width: int, tell: Callable[[], None]) -> None:
+    nothing = (None,) * width
     tell()
     with cursor.copy(query("import_copy")) as copy:
         for count, line in enumerate(lines, start=1):

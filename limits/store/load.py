@@ -1,8 +1,9 @@
 """Loading: what was known of some users on a date, as the columns of a portfolio.
 
-Everything is read as of the date: profiles, statements, repayments, credit checks and
-events on or before it, and months that had ended by it. Only the credit line is read as it
-is now. Call it inside one snapshot (REPEATABLE READ) where imports may run at the same time.
+Everything is read as of the date: profiles, statements, repayments, credit checks, documents,
+consents, frauds, requests, overrides and events on or before it, and months that had ended by
+it. Only the credit line and whether a change of it is open are read as they are now. Call it
+inside one snapshot (REPEATABLE READ) where imports may run at the same time.
 
 A user who cannot be decided is named with the reason, and never stops the others.
 """
@@ -43,11 +44,16 @@ MONTHS = 36
 #: Columns by name, one entry per user: int64, bool, datetime64[D] or text.
 Columns = dict[str, Any]
 
-_CODES: dict[str, type[enum.IntEnum]] = {"status": Status, "identity": Identity, "income": Income}
-_AMOUNTS = ("credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment")
+_CODES: dict[str, type[enum.IntEnum]] = {
+    "status": Status, "identity": Identity, "income": Income, "documents": Documents,
+}  # fmt: skip
+_AMOUNTS = (
+    "credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment", "limit_before_cut",
+    "balances_12m", "repaid_12m", "override_cap", "override_floor",
+)  # fmt: skip
 _DATES = (
     "opened_on", "last_raise_on", "last_cut_on", "last_used_on", "last_event_on", "identity_checked_on",
-    "income_verified_on", "checked_on",
+    "income_verified_on", "checked_on", "documents_valid_until",
 )  # fmt: skip
 _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
 _EPOCH_DAYS = 10_957  # PostgreSQL counts days from 2000-01-01, NumPy from 1970-01-01
@@ -96,31 +102,16 @@ def load_portfolio(
     users, cells, watched = _take(users, kept), cells[kept], watched[kept]
 
     observed = _observed(users, months, cells, watched)
-    users |= {name: _codes(kind, users[name]) for name, kind in _CODES.items()}
+    users |= {name: _codes(kind, users[name]) for name, kind in _CODES.items()} | _agreed(users) | _overridden(users)
     portfolio = Portfolio(
         as_of=as_of,
         currency=currency,
         **{name: users[name] for name in _PLAIN},
-        **_read_payments(conn, as_of, users["user_id"]),
-        **_neutral(len(users["user_id"])),
+        **_sparse(conn, "load_payments", as_of, users["user_id"]),
+        **_set_by_the_engine(len(users["user_id"])),
         cash_flow=_cash_flow(months, cells, observed),
     )
     return portfolio, sorted([*excluded, *found.values()], key=lambda e: e.user_id)
-
-
-def _neutral(users: int) -> Columns:
-    """Columns that bar nothing."""
-    numbers = {
-        "requested_limit": UNBOUNDED, "requests_90d": 0, "minimum_only_payments": 0, "statements_12m": 0,
-        "balances_12m": 0, "repaid_12m": 0, "documents": Documents.UNKNOWN, "fraud_links": 0,
-        "limit_before_cut": UNKNOWN, "override_cap": UNBOUNDED, "override_floor": 0, "budget_limit": UNBOUNDED,
-    }  # fmt: skip
-    flags = ("opted_out", "automation_refused", "confirmed_fraud", "change_pending")
-    return {
-        **{name: np.full(users, value, dtype=np.int64) for name, value in numbers.items()},
-        **{name: np.zeros(users, dtype=np.bool_) for name in flags},
-        "documents_valid_until": np.full(users, "NaT", dtype="datetime64[D]"),
-    }
 
 
 # Users --------------------------------------------------------------------------------------
@@ -128,7 +119,31 @@ def _neutral(users: int) -> Columns:
 
 def _read_users(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: list[int]) -> Columns:
     ends_at = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time.min, dt.UTC)
-    return _read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
+    users = _read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
+    users |= _read(conn, "load_circumstances", user_ids=user_ids, as_of=as_of)
+    users |= _sparse(conn, "load_habits", as_of, users["user_id"])
+    return users | _sparse(conn, "load_fraud_links", as_of, users["user_id"])
+
+
+def _agreed(users: Columns) -> Columns:
+    """What a user said of being raised goes before what the profile says."""
+    withdrawn = users["raises"] == "withdrawn"
+    return {
+        "opted_out": withdrawn,
+        "raise_consent": (users["raise_consent"] | (users["raises"] == "given")) & ~withdrawn,
+    }
+
+
+def _overridden(users: Columns) -> Columns:
+    """Without an override no cap and a floor of zero; a cap goes before a floor."""
+    cap = np.where(users["override_cap"] == UNKNOWN, UNBOUNDED, users["override_cap"])
+    floor = np.where(users["override_floor"] == UNKNOWN, 0, users["override_floor"])
+    return {"override_cap": cap, "override_floor": np.minimum(floor, cap)}
+
+
+def _set_by_the_engine(users: int) -> Columns:
+    """What a review brings along itself; until then it bars nothing."""
+    return {name: np.full(users, UNBOUNDED, dtype=np.int64) for name in ("requested_limit", "budget_limit")}
 
 
 Outcome = Literal["quarantined", "skipped"]
@@ -170,6 +185,10 @@ def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
         users["line_currency"] != users["currency"], "quarantined", "line_currency",
         lambda r: f"the credit line is in {users['line_currency'][r]}, the user's currency is {users['currency'][r]}",
     )  # fmt: skip
+    yield (
+        users["override_currency"] != "", "quarantined", "override_currency",
+        lambda r: f"an override is in {users['override_currency'][r]}, the limit is in {users['line_currency'][r]}",
+    )  # fmt: skip
     for name, kind in _CODES.items():
         unknown = _codes(kind, users[name]) == UNKNOWN
         yield unknown, "quarantined", "unknown_code", _unknown_code(name, users[name])
@@ -209,16 +228,13 @@ def _codes(kind: type[enum.IntEnum], values: Any) -> Int:
     return result
 
 
-# Payments -----------------------------------------------------------------------------------
-
-
-def _read_payments(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int) -> Columns:
-    """Punctuality, zero for users who were never late."""
-    late = _read(conn, "load_payments", user_ids=user_ids.tolist(), as_of=as_of)
-    rows = np.searchsorted(user_ids, late.pop("user_id"))
-    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in late}
-    for name, values in late.items():
-        result[name][rows] = values
+def _sparse(conn: psycopg.Connection[Any], name: str, as_of: dt.date, user_ids: Int) -> Columns:
+    """The numbers of a query that gives no row for users with nothing but zeros."""
+    read = _read(conn, name, user_ids=user_ids.tolist(), as_of=as_of)
+    rows = np.searchsorted(user_ids, read.pop("user_id"))
+    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in read}
+    for column, values in read.items():
+        result[column][rows] = values
     return result
 
 
@@ -275,7 +291,9 @@ def _cash_flow(months: Dates, cells: Int, observed: Bool) -> CashFlow:
 
 # Decoding -----------------------------------------------------------------------------------
 
-_DERIVED = {"days_past_due", "missed_payments", "worst_days_past_due", "cash_flow", *_neutral(0)}
+_DERIVED = {
+    "days_past_due", "missed_payments", "worst_days_past_due", "cash_flow", *_set_by_the_engine(0),
+}  # fmt: skip
 _PLAIN = [
     f.name for f in dataclasses.fields(Portfolio) if f.name not in _DERIVED and f.name not in ("as_of", "currency")
 ]

@@ -97,8 +97,10 @@ BEGIN
             USING ERRCODE = 'LM003';
     END IF;
 
+    -- NO KEY: whoever races has made a review that refers to the same row, and would wait for this
+    -- one while this one waited for the other.
     IF v_review.change_id IS NOT NULL THEN
-        SELECT * INTO v_change FROM limits.pending_changes WHERE change_id = v_review.change_id FOR UPDATE;
+        SELECT * INTO v_change FROM limits.pending_changes WHERE change_id = v_review.change_id FOR NO KEY UPDATE;
         IF v_change.state <> 'open' OR v_users <> ARRAY[v_change.user_id]
            OR v_change.kind = 'offer' AND v_day NOT BETWEEN v_change.as_of AND v_change.effective_on
            OR v_change.kind = 'announced' AND v_day < v_change.effective_on THEN
@@ -114,7 +116,7 @@ BEGIN
         END IF;
     END IF;
     IF v_review.request_id IS NOT NULL THEN
-        SELECT * INTO v_request FROM limits.limit_requests WHERE request_id = v_review.request_id FOR UPDATE;
+        SELECT * INTO v_request FROM limits.limit_requests WHERE request_id = v_review.request_id FOR NO KEY UPDATE;
         IF v_request.review_id IS NOT NULL OR v_users <> ARRAY[v_request.user_id] OR v_request.asked_on <> v_day THEN
             RAISE EXCEPTION 'request % is not for review % to answer: nothing applied', v_request.request_id, p_review
                 USING ERRCODE = 'LM005';
@@ -229,7 +231,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp 
 DECLARE
     v_change limits.pending_changes;
 BEGIN
-    SELECT * INTO v_change FROM limits.pending_changes p WHERE p.change_id = p_change FOR UPDATE;
+    SELECT * INTO v_change FROM limits.pending_changes p WHERE p.change_id = p_change FOR NO KEY UPDATE;
     IF NOT FOUND OR v_change.state <> 'open' THEN
         RETURN QUERY SELECT v_change.state, false;
         RETURN;
@@ -269,7 +271,7 @@ BEGIN
        AND 'withdrawn' = (SELECT c.state FROM limits.consents c
                            WHERE c.user_id = p.user_id AND c.subject = 'raises'
                              AND c.effective_on <= (clock_timestamp() AT TIME ZONE 'UTC')::date
-                           ORDER BY c.effective_on DESC, c.source DESC, c.source_id DESC LIMIT 1);
+                           ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1);
     RETURN NULL;
 END $$;
 CREATE TRIGGER end_raises AFTER INSERT ON limits.consents REFERENCING NEW TABLE AS added
@@ -294,16 +296,17 @@ BEGIN
     PERFORM 1 FROM limits.users WHERE user_id = p_user FOR NO KEY UPDATE;
     SELECT c.state INTO v_known FROM limits.consents c
      WHERE c.user_id = p_user AND c.subject = p_subject AND c.effective_on <= p_effective_on
-     ORDER BY c.effective_on DESC, c.source DESC, c.source_id DESC LIMIT 1;
+     ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1;
     IF v_known = p_state THEN
         RETURN QUERY SELECT false, 0::bigint;
         RETURN;
     END IF;
     v_open := ARRAY(SELECT change_id FROM limits.pending_changes p WHERE p.user_id = p_user AND p.state = 'open');
-    INSERT INTO limits.consents (user_id, source, source_id, effective_on, subject, state, digest, actor, reason)
+    INSERT INTO limits.consents (user_id, source, source_id, effective_on, subject, state, digest, actor, reason,
+                                 ingested_at)
     VALUES (p_user, 'operations', format('%s-%s-%s', v_id, p_user, p_subject), p_effective_on, p_subject, p_state,
             sha256(convert_to(format('%s|%s|%s|%s', p_user, p_effective_on, p_subject, p_state), 'UTF8')),
-            p_actor, p_reason);
+            p_actor, p_reason, clock_timestamp());
     RETURN QUERY SELECT true, (SELECT count(*) FROM limits.pending_changes p
                                 WHERE p.change_id = ANY (v_open) AND p.state <> 'open');
 END $$;
@@ -316,17 +319,18 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp 
 DECLARE
     v_request bigint;
 BEGIN
-    IF p_asked_on IS NULL OR p_asked_on > (clock_timestamp() AT TIME ZONE 'UTC')::date OR coalesce(p_key, '') = ''
-       OR p_amount > 1000000000000000
-       OR NOT EXISTS (SELECT FROM limits.credit_lines c
-                       WHERE c.user_id = p_user AND c.currency = p_currency AND p_amount > c.limit_minor) THEN
-        RAISE EXCEPTION 'user % cannot ask for % % as of %', p_user, p_amount, p_currency, p_asked_on
-            USING ERRCODE = 'LM003';
-    END IF;
+    -- The key first: whoever clicks a second time finds the limit that the first click made.
     INSERT INTO limits.limit_requests (user_id, asked_on, amount_minor, currency, idempotency_key, actor)
     VALUES (p_user, p_asked_on, p_amount, p_currency, p_key, p_actor)
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING request_id INTO v_request;
+    IF v_request IS NOT NULL
+       AND (p_asked_on > (clock_timestamp() AT TIME ZONE 'UTC')::date OR p_key = '' OR p_amount > 1000000000000000
+         OR NOT EXISTS (SELECT FROM limits.credit_lines c
+                         WHERE c.user_id = p_user AND c.currency = p_currency AND p_amount > c.limit_minor)) THEN
+        RAISE EXCEPTION 'user % cannot ask for % % as of %', p_user, p_amount, p_currency, p_asked_on
+            USING ERRCODE = 'LM003';
+    END IF;
     RETURN v_request;
 END $$;
 

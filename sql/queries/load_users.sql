@@ -7,7 +7,7 @@
 -- for "no statement".
 SELECT a.user_id, u.user_id IS NOT NULL AS known, u.currency, u.opened_on,
        c.currency AS line_currency, c.opened_on AS line_opened_on, c.limit_minor AS credit_limit, c.version,
-       c.last_raise_on, c.last_cut_on,
+       c.last_raise_on, c.last_cut_on, c.limit_before_cut_minor AS limit_before_cut,
        p.effective_on, p.status, p.segment, p.industry, p.jurisdiction,
        p.observed_from IS NOT NULL AND p.observed_through IS NOT NULL AS watched,
        p.identity_status AS identity, p.identity_checked_on, p.income_status AS income, p.income_verified_on,

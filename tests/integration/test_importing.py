@@ -289,7 +289,7 @@ def test_every_reason_has_a_text_and_every_text_is_used() -> None:
     root = Path(str(sql_root()))
     files = [root / "migrations" / "0004_imports.sql", *(root / "queries").glob("import_*_check.sql")]
     text = "\n".join(file.read_text() for file in files)
-    written = set(re.findall(r"ARRAY\[\s*'(\w+)',\s+(?:format\(|CASE|'observed_from and )", text))
+    written = set(re.findall(r"ARRAY\[\s*'(\w+)',\s+(?:format\(|CASE|'\w+ )", text))
     written |= set(re.findall(r"choice_fault\([^,]+,[^,]+,\s*'(\w+)'", text))
     lines = (ROOT / "limits" / "store" / "lines.py").read_text()
     written |= set(re.findall(r'"([a-z0-9]+(?:_[a-z0-9]+)+)"', lines)) - {"unicode_escape"}

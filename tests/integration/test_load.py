@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from limits.money import LARGEST_MINOR
-from limits.portfolio import UNBOUNDED, UNKNOWN, Identity, Income, Portfolio, Status
+from limits.portfolio import UNBOUNDED, UNKNOWN, Documents, Identity, Income, Portfolio, Status
 from limits.store import load
 from limits.store.db import Connection, Database
 from limits.store.load import Excluded, load_portfolio
 from tests import builders
 from tests.builders import AS_OF, CURRENCY
+from tests.portfolios import DATES, FLAGS
 
 NEVER = np.datetime64("NaT", "D")
 
@@ -88,6 +89,22 @@ def test_every_column_of_a_user_with_everything(conn: Connection) -> None:
         "outside_monthly_payment": 90,
         "checked_on": day("2026-06-01"),
         "requested_limit": UNBOUNDED,
+        "requests_90d": 0,
+        "minimum_only_payments": 0,
+        "statements_12m": 4,
+        "balances_12m": 700,
+        "repaid_12m": 0,
+        "documents": Documents.UNKNOWN,
+        "documents_valid_until": None,
+        "opted_out": False,
+        "automation_refused": False,
+        "fraud_links": 0,
+        "confirmed_fraud": False,
+        "limit_before_cut": UNKNOWN,
+        "change_pending": False,
+        "override_cap": UNBOUNDED,
+        "override_floor": 0,
+        "budget_limit": UNBOUNDED,
     }
 
 
@@ -124,7 +141,7 @@ def test_columns_have_the_types_of_the_portfolio(conn: Connection) -> None:
             if name in ("as_of", "currency"):
                 continue
             text = name in ("segment", "industry", "jurisdiction")
-            wanted = "U" if text else "M" if name.endswith("_on") else "b" if name == "raise_consent" else "i"
+            wanted = "U" if text else "M" if name in DATES else "b" if name in FLAGS else "i"
             assert values.dtype.kind == wanted and values.shape == (len(portfolio),), name
             assert text or values.dtype.itemsize == (1 if wanted == "b" else 8), name
         assert flow.months.dtype == np.dtype("datetime64[M]") and flow.observed.dtype == np.bool_

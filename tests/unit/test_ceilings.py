@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from limits.ceilings import CEILINGS, HARD, Ceiling
 from limits.decision import Decisions, decide
 from limits.policy import Freeze, Group, Policy
 from limits.portfolio import UNBOUNDED, UNKNOWN, Documents, Identity, Income, Portfolio, Status
-from limits.reasons import Reason
+from limits.reasons import HUMAN_REVIEW, NOT_PRINCIPAL, Reason
 from tests.policies import changed, yuan
 from tests.portfolios import AS_OF, make_portfolio
 
@@ -209,6 +211,11 @@ MORE = (
         frozen(0, 0, segments=frozenset({"retail", "x"}), jurisdictions=frozenset({"CN"})),
         frozen(0, 0, segments=frozenset({"retail"}), jurisdictions=frozenset({"DE"})),
     ),
+    bars(
+        Reason.MACRO_FREEZE,
+        {**frozen(0, 0, industries=frozenset({"mining"})), "industry": "mining"},
+        {**frozen(0, 0, industries=frozenset({"mining"})), "industry": "", "segment": "mining"},
+    ),
     Situation(Reason.PORTFOLIO_BUDGET, {"budget_limit": 0}, LIMIT, {}),
     # The limit is back already: within the time after the cut nothing beyond.
     Situation(
@@ -325,3 +332,32 @@ def test_persistent_debt_is_compared_exactly_where_a_product_would_overflow() ->
         names = {"balances_12m": balances, "repaid_12m": repaid, "repayment.apr_bps": 18_000}
         found = ceiling_of(Reason.PERSISTENT_DEBT).rule(*given(names))
         assert (int(found[0]) == LIMIT) == bitten
+
+
+def told() -> dict[str, list[str]]:
+    """The table of docs/policy.md: for each reason what the rule looks at, what it does, principal, person."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "policy.md").read_text()
+    section = page.split("## Rules\n")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in re.findall(r"^\| `.*\|$", section, re.M)
+    ]
+    assert len({row[0] for row in rows}) == len(rows)
+    return {row[0].strip("` "): row[1:] for row in rows}
+
+
+def test_the_table_of_rules_is_complete_and_says_what_they_do() -> None:
+    table = told()
+    assert set(table) == {reason.name.lower() for reason in Reason}
+    for situation in (*SITUATIONS, *MORE):
+        looks_at, does, *_ = table[name(situation)]
+        assert looks_at
+        hard = situation.reason in HARD
+        assert (does == "hard maximum") == hard, name(situation)
+        assert does != "bars a raise" or situation.ceiling == LIMIT, name(situation)
+        assert does not in ("holds", "bounds a raise") or situation.ceiling >= LIMIT, name(situation)
+        assert hard or situation.ceiling >= LIMIT or does == "asks for less", name(situation)
+    for reason in Reason:
+        _, does, principal, person = table[reason.name.lower()]
+        assert does in ("hard maximum", "bars a raise", "bounds a raise", "asks for less", "holds")
+        assert principal == ("no" if reason in NOT_PRINCIPAL else "yes"), reason.name
+        assert person == ("yes" if reason in HUMAN_REVIEW else "no"), reason.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,20 @@ def test_every_shipped_pack_can_be_read_and_is_named_as_its_folder(pack: str) ->
             "limit_bps = 10001",
             "exposure.inquiries[2].limit_bps must be less than or equal to 10000",
         ),
+        ("missed_payments = 6", "missed_payments = 3", "step 2 of arrears must have more missed_payments"),
+        ("missed_payments = 3", "missed_payments = 0", "arrears[1].missed_payments must be greater than or equal to 1"),
+        ('residual_income = "1500 CNY"', 'residual_income = "1500 EUR"', "debt.residual_income is in EUR"),
+        ("1500 CNY", "1500", "debt.residual_income: '1500' is not an amount; write it like"),
+        ('borrower_most = "200000 CNY"', 'borrower_most = "200000 JPY"', "debt.borrower_most is in JPY and the policy"),
+        (
+            'raises = "at_once"',
+            'raises = "later"',
+            "consent.raises must be 'at_once', 'offer', 'notice' or 'on_request'",
+        ),
+        ("restore_days = 365", "restore_days = 85", "raise.restore_days ends before cool_off_after_cut_days does"),
+        ("fraud_links = 1 ", "fraud_links = 0 ", "integrity.fraud_links must be greater than or equal to 1; it is 0"),
+        ("probing_requests = 4", "probing_request = 4", "unknown key 'raise.probing_request'; did you mean"),
+        ("[habits]", "[habit]", "unknown key 'habit'; did you mean 'habits'?"),
         ("[cut]", "[cut", "not TOML: Expected ']' at the end of a table declaration; mend the line"),
         ("minimum_months = 6 ", "# ", "capacity.minimum_months is missing; add it, for a policy has no defaults"),
         ('pack = "standard"', 'pack = "../x"', "pack string should match pattern"),
@@ -68,6 +83,88 @@ def test_a_mistake_is_named_with_file_line_and_mend(old: str, new: str, message:
     assert matching[0].startswith("night.toml:")
     if not any(part in message for part in ("missing", "step ", "window")):
         assert matching[0].startswith(f"night.toml:{line}:"), (line, matching)
+
+
+TABLES = """
+[[segment]]
+name = "student"
+most = "20000 CNY"
+
+[[segment]]
+name = "retail"
+most = "60000 CNY"
+
+[[industry]]
+name = "mining"
+most = "0 CNY"
+
+[[freeze]]
+first_day = 2026-03-01
+last_day = 2026-03-31
+segments = []
+industries = ["mining"]
+jurisdictions = []
+"""
+
+
+def test_tables_that_may_be_left_out_are_read() -> None:
+    policy = parse_policy(BODY + TABLES, file="p.toml")
+    assert [(group.name, group.most.minor) for group in policy.segment] == [
+        ("student", 2_000_000),
+        ("retail", 6_000_000),
+    ]
+    assert policy.industry[0].most.minor == 0
+    assert policy.freeze[0].last_day == dt.date(2026, 3, 31) and policy.freeze[0].industries == {"mining"}
+    bare = parse_policy(BODY, file="p.toml")
+    assert (bare.segment, bare.industry, bare.freeze) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("60000 CNY", "60000 EUR", "segment[2].most is in EUR and the policy in CNY; write one currency"),
+        ("60000 CNY", "160000 CNY", "segment[2].most is above maximum.product, so it bounds nobody; lower it"),
+        ("60000 CNY", "99.99 CNY", "segment[2].most is below rounding.grid, so it would be a limit of zero"),
+        ('"60000 CNY"', "60000", "segment[2].most: 60000 has no currency; write it like"),
+        ('"retail"', '"student"', "segment[2].name 'student' is there twice; keep one maximum for it"),
+        ('"retail"', '"retail "', "segment[2].name 'retail ' begins or ends with a space; remove it"),
+        ('"retail"', '""', "segment[2].name string should have at least 1 character"),
+        ('name = "mining"', 'nam = "mining"', "unknown key 'industry[1].nam'; did you mean 'name'?"),
+        ("2026-03-31", "2026-02-28", "freeze[1].last_day is before its first_day, so no day is frozen"),
+        ("2026-03-31", '"2026-03-31"', "freeze[1].last_day must be a date, written without quotes"),
+        ("2026-03-31", "2026-03-31T10:00:00", "freeze[1].last_day must be a date, written without quotes"),
+        ('["mining"]', '"mining"', "freeze[1].industries must be a valid frozenset; it is 'mining'"),
+        ("jurisdictions = []", "", "freeze[1].jurisdictions is missing; add it, for a policy has no defaults"),
+    ],
+)
+def test_a_mistake_in_one_of_several_tables_is_named_with_its_line(old: str, new: str, message: str) -> None:
+    assert TABLES.count(old) == 1
+    text = BODY + TABLES.replace(old, new)
+    whole = BODY + TABLES
+    line = next(n for n, (a, b) in enumerate(zip(whole.splitlines(), text.splitlines(), strict=False), 1) if a != b)
+    if new == "":  # told at its table
+        line = whole.splitlines().index("[[freeze]]") + 1
+    with pytest.raises(PolicyError) as raised:
+        parse_policy(text, file="p.toml")
+    assert any(told.startswith(f"p.toml:{line}: {message}") for told in str(raised.value).splitlines()), raised.value
+
+
+def test_a_freeze_that_was_over_before_the_policy_began_is_a_mistake() -> None:
+    text = BODY + TABLES.replace("2026-03-01", "2025-03-01").replace("2026-03-31", "2025-12-31")
+    with pytest.raises(PolicyError, match=r"p\.toml:\d+: freeze\[1\]\.last_day is before effective_on"):
+        parse_policy(text, file="p.toml")
+    assert parse_policy(text.replace("2025-12-31", "2026-01-01"), file="p.toml").freeze
+
+
+def test_every_amount_of_a_policy_is_in_its_currency() -> None:
+    """Found by walking the sections, so that no new key is forgotten: each amount in turn in another currency."""
+    whole = BODY + TABLES
+    amounts = [match.span() for match in re.finditer(r'(?<=\d )CNY(?=")', whole)]
+    assert len(amounts) == whole.count(' CNY"') >= 10
+    for start, end in amounts:
+        line = whole[:start].count("\n") + 1
+        with pytest.raises(PolicyError, match=rf"p\.toml:{line}: .* is in EUR and the policy in CNY"):
+            parse_policy(whole[:start] + "EUR" + whole[end:], file="p.toml")
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines() -> None:

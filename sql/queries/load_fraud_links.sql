@@ -1,0 +1,41 @@
+-- How many other users with a fraud in force share a device, phone, address or bank card with some
+-- users, as of a date: one row for each user with any.
+--
+-- Both have been seen with it by the date, the fraud is confirmed by then and not withdrawn, and it
+-- was confirmed after a person last cleared the user.
+--
+-- What it costs: the identifiers of the users asked for, and the frauds that share one of their
+-- values; never all users who share a value, such as the phone of a call centre. Of each value
+-- the 101 newest frauds are counted, the most that anybody needs to hear of: a count is exact up
+-- to 100, and beyond it at least 100.
+WITH mine AS MATERIALIZED (
+    SELECT DISTINCT user_id, kind, value_sha256
+      FROM limits.identifiers
+     WHERE user_id = ANY (%(user_ids)s::bigint[]) AND seen_on <= %(as_of)s
+), shared AS MATERIALIZED (
+    SELECT DISTINCT m.kind, m.value_sha256
+      FROM mine m
+      JOIN limits.fraud_identifiers f
+        ON f.kind = m.kind AND f.value_sha256 = m.value_sha256 AND f.user_id <> m.user_id
+), theirs AS MATERIALIZED (
+    SELECT kind, value_sha256, user_id, confirmed_on
+      FROM (SELECT f.kind, f.value_sha256, f.user_id, c.confirmed_on,
+                   row_number() OVER (PARTITION BY f.kind, f.value_sha256
+                                          ORDER BY c.confirmed_on DESC, f.user_id) AS place
+              FROM shared s
+              JOIN limits.fraud_identifiers f ON f.kind = s.kind AND f.value_sha256 = s.value_sha256
+              JOIN LATERAL (
+                  SELECT max(confirmed_on) AS confirmed_on FROM limits.fraud_cases
+                   WHERE user_id = f.user_id AND confirmed_on <= %(as_of)s
+                     AND (withdrawn_on IS NULL OR withdrawn_on > %(as_of)s)) c ON c.confirmed_on IS NOT NULL
+             WHERE EXISTS (SELECT FROM limits.identifiers i
+                            WHERE i.user_id = f.user_id AND i.kind = f.kind AND i.value_sha256 = f.value_sha256
+                              AND i.seen_on <= %(as_of)s)) numbered
+     WHERE place <= 101
+)
+SELECT m.user_id, count(DISTINCT t.user_id) AS fraud_links
+  FROM mine m
+  JOIN theirs t ON t.kind = m.kind AND t.value_sha256 = m.value_sha256 AND t.user_id <> m.user_id
+ WHERE t.confirmed_on > coalesce((SELECT max(cleared_on) FROM limits.fraud_clearances
+                                   WHERE user_id = m.user_id AND cleared_on <= %(as_of)s), '-infinity')
+ GROUP BY m.user_id
