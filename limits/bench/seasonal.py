@@ -16,7 +16,7 @@ from limits.bench.backtesting import amount_text
 from limits.bench.series import Series
 from limits.capacity.local_level import Float
 from limits.capacity.seasonal import month_effects
-from limits.capacity.seasonal_trial import SeasonTrial, season_trial
+from limits.capacity.seasonal_trial import SeasonTrial, capacity_trial, season_trial
 from limits.errors import InputError
 from limits.portfolio import Dates, Int
 
@@ -48,17 +48,21 @@ KINDS = {
 Progress = Callable[[int, int], None]
 
 
-def calendar(series: Series) -> tuple[Dates, Float]:
-    """The months from the first to the last of any series, and the values (n, m) in them."""
-    values, newest = series.values, series.newest.astype(np.int64)
-    last = int(newest.max())
-    seen = np.isfinite(values)
-    first = int((newest - (values.shape[1] - 1) + seen.argmax(axis=1)).min())
-    found = np.full((len(values), last - first + 1), np.nan)
-    for row, end in enumerate(newest - first + 1):
-        width = min(int(end), values.shape[1])
-        found[row, end - width : end] = values[row, values.shape[1] - width :]
-    return np.arange(first, last + 1).astype("datetime64[M]"), found
+def calendar(*series: Series) -> tuple[Dates, list[Float]]:
+    """The months from the first to the last of any of them, and the values (n, m) of each in those months."""
+    last = max(int(one.newest.astype(np.int64).max()) for one in series)
+    first = min(
+        int((one.newest.astype(np.int64) - one.values.shape[1] + 1 + np.isfinite(one.values).argmax(axis=1)).min())
+        for one in series
+    )
+    every = []
+    for one in series:
+        found = np.full((len(one.values), last - first + 1), np.nan)
+        for row, end in enumerate(one.newest.astype(np.int64) - first + 1):
+            width = min(int(end), one.values.shape[1])
+            found[row, end - width : end] = one.values[row, one.values.shape[1] - width :]
+        every.append(found)
+    return np.arange(first, last + 1).astype("datetime64[M]"), every
 
 
 def read_segments(file: Path, ids: list[str]) -> dict[str, Int]:
@@ -97,27 +101,64 @@ def one_segment(series: Series) -> dict[str, Int]:
     return {"all": np.arange(len(series.ids))}
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """The trial of a segment, and of what: the series, or inflow, outgoings and capacity."""
+
+    segment: str
+    of: str
+    trial: SeasonTrial
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.segment if self.of == "series" else f"{self.segment}, {self.of}"
+
+
 def try_segments(
-    series: Series, segments: dict[str, Int], horizon: int, origins: int, least: int, progress: Progress
-) -> dict[str, SeasonTrial]:
-    """The trial of each segment, in its own months."""
-    found = {}
+    series: Series,
+    outgoings: Series | None,
+    segments: dict[str, Int],
+    horizon: int,
+    origins: int,
+    least: int,
+    progress: Progress,
+) -> list[Tried]:
+    """The trial of each segment, in its own months; with ``outgoings``, of both sides and of capacity."""
+    found = []
     for done, (name, rows) in enumerate(segments.items(), start=1):
-        chosen = Series([series.ids[row] for row in rows], series.values[rows], series.newest[rows])
-        found[name] = season_trial(*calendar(chosen), horizon, origins, least)
+        sides = [_rows(side, rows) for side in (series, outgoings) if side is not None]
+        months, values = calendar(*sides)
+        for of, each in zip(("inflow", "outgoings") if outgoings else ("series",), values, strict=True):
+            found.append(Tried(name, of, season_trial(months, each, horizon, origins, least)))
+        if outgoings is not None:
+            money_in, money_out = values
+            found.append(Tried(name, "capacity", capacity_trial(months, money_in, money_out, horizon, origins, least)))
         progress(done, len(segments))
     return found
 
 
-def as_dict(segment: str, found: SeasonTrial) -> dict[str, Any]:
+def check_same_ids(file: Path, series: Series, other: Series) -> None:
+    """InputError where ``other``, read from ``file``, holds other ids than ``series``."""
+    odd = sorted(set(series.ids) ^ set(other.ids))
+    if odd:
+        raise InputError(f"{file}: id {odd[0]!r} is not in both files; the same users must be in both")
+
+
+def _rows(series: Series, rows: Int) -> Series:
+    return Series([series.ids[row] for row in rows], series.values[rows], series.newest[rows])
+
+
+def as_dict(tried: Tried) -> dict[str, Any]:
     """For JSON; what could not be measured is null."""
+    found = tried.trial
 
     def number(value: float) -> float | None:
         return float(value) if np.isfinite(value) else None
 
     season = found.seasonal
     return {
-        "segment": segment, "applied": found.applied, "reason": found.reason,
+        "segment": tried.segment, "of": tried.of, "applied": found.applied, "reason": found.reason,
         "gain": number(found.gain), "gain_standard_error": number(found.error),
         "gain_of_years": [number(value) for value in found.years],
         "users": found.users, "users_helped": found.helped, "users_harmed": found.harmed,
@@ -140,10 +181,11 @@ COLUMNS = ("segment", "season", "pinball", "MAE", "in 80%", "gain", "error", "ve
 FACTOR_COLUMNS = ("segment", *MONTH_NAMES, "months", "users")
 
 
-def as_rows(found: dict[str, SeasonTrial]) -> list[tuple[str, ...]]:
+def as_rows(found: list[Tried]) -> list[tuple[str, ...]]:
     """Two lines a segment under ``COLUMNS``: without its season, and with it."""
     rows: list[tuple[str, ...]] = []
-    for name, one in found.items():
+    for tried in found:
+        name, one = tried.name, tried.trial
         for label, made in (("without", one.without), ("with", one.within)):
             figures = (amount_text(made.pinball_mean), amount_text(made.mae))
             inside = f"{made.coverage:.1%}" if made.forecasts else "-"
@@ -153,24 +195,25 @@ def as_rows(found: dict[str, SeasonTrial]) -> list[tuple[str, ...]]:
     return rows
 
 
-def sentence(found: SeasonTrial) -> str:
+def sentence(tried: Tried) -> str:
     """The verdict in words."""
+    found = tried.trial
     verdict = "applied" if found.applied else "not applied"
     compared = (
         f"{found.users:,} users at {found.origins} origins, {found.helped:,} better and {found.harmed:,} worse off"
     )
     years = ", ".join(amount_text(value) for value in found.years)
     by_year = f"; gain of each twelve origins, oldest first: {years}" if found.years else ""
-    return f"{verdict}: {found.reason} ({compared}{by_year})"
+    return f"{tried.name}: {verdict}: {found.reason} ({compared}{by_year})"
 
 
-def factor_rows(found: dict[str, SeasonTrial]) -> list[tuple[str, ...]]:
+def factor_rows(found: list[Tried]) -> list[tuple[str, ...]]:
     """The factors of each segment that has any, under ``FACTOR_COLUMNS``."""
     rows = []
-    for name, one in found.items():
-        if (season := one.seasonal) is not None:
+    for tried in found:
+        if (season := tried.trial.seasonal) is not None:
             factors = [f"{factor:.3f}" for factor in season.factors]
-            rows.append((name, *factors, str(season.months), f"{season.users:,}"))
+            rows.append((tried.name, *factors, str(season.months), f"{season.users:,}"))
     return rows
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from limits.capacity.forecasting import Forecast, forecast
     from limits.capacity.pooled import Prior
     from limits.capacity.seasonal import Seasonal, Seasons, month_factors
-    from limits.capacity.seasonal_trial import SeasonTrial, season_trial
+    from limits.capacity.seasonal_trial import SeasonTrial, capacity_trial, season_trial
     from limits.capacity.warming import warm
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Seasonal",
     "Seasons",
     "capacity_quantiles",
+    "capacity_trial",
     "estimate_capacity",
     "forecast",
     "month_factors",
@@ -47,6 +48,7 @@ _LATER = {
     "Seasonal": "seasonal",
     "Seasons": "seasonal",
     "capacity_quantiles": "combining",
+    "capacity_trial": "seasonal_trial",
     "estimate_capacity": "estimate",
     "forecast": "forecasting",
     "month_factors": "seasonal",

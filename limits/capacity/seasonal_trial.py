@@ -14,10 +14,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from limits.capacity.backtest import QUANTILES, Figures, Fold, figures, folds, pinball, typical_amount
+from limits.capacity.combining import CapacityQuantiles, capacity_quantiles
 from limits.capacity.forecasting import Forecast, forecast
 from limits.capacity.local_level import Float
 from limits.capacity.pooled import Prior
-from limits.capacity.seasonal import Seasonal, at_months, coming_months, month_factors, seasonal_forecast
+from limits.capacity.seasonal import (
+    Seasonal,
+    Seasons,
+    at_months,
+    coming_months,
+    month_factors,
+    seasonal_capacity,
+    seasonal_forecast,
+)
 from limits.portfolio import Dates, Int
 
 #: Standard errors by which the loss must fall.
@@ -70,6 +79,52 @@ def season_trial(months: Dates, series: Float, horizon: int, origins: int, least
             cuts.append(cut)
             plain.append(_quantiles(forecast(cut.train, horizon, prior=_prior(cut.train))))
             seasonal.append(with_factors(known, cut.train, horizon, factors.factors))
+    found = _compared(now is not None, _months_ahead(months, cuts, horizon), cuts, plain, seasonal)
+    if now is None:
+        return found
+    return dataclasses.replace(found, seasonal=dataclasses.replace(now, gain=found.gain, gain_error=found.error))
+
+
+def capacity_trial(
+    months: Dates, inflow: Float, outgoings: Float, horizon: int, origins: int, least: int = 3
+) -> SeasonTrial:
+    """The same for capacity: the mean over the horizon of inflow less outgoings, each (n, m) and with its own season.
+
+    What helps both series need not help here: they often have their high months together, and
+    what they share cancels. ``seasonal`` is None, since there is one of each side.
+    """
+    cuts, plain, seasonal = [], [], []
+    for cut in folds(inflow - outgoings, horizon, origins, least):
+        known = months[: cut.train.shape[1]]
+        sides = [side[:, : len(known)] for side in (inflow, outgoings)]
+        found = [month_factors(known, side) for side in sides]
+        if found[0] is None or found[1] is None:
+            continue
+        mean = cut.test.mean(axis=1, keepdims=True)
+        cuts.append(Fold(cut.train, mean, cut.rows))
+        money_in, money_out = (np.ascontiguousarray(side[cut.rows]) for side in sides)
+        every = [np.tile(one.factors, (len(cut.rows), 1)) for one in found if one is not None]
+        plain.append(_three(capacity_quantiles(money_in, money_out, horizon)))
+        seasonal.append(_three(seasonal_capacity(money_in, money_out, horizon, known, Seasons(*every))))
+    now = [month_factors(months, side) is not None for side in (inflow, outgoings)]
+    return _compared(all(now), _months_ahead(months, cuts, horizon), cuts, plain, seasonal)
+
+
+def _three(found: CapacityQuantiles) -> Float:
+    """Quantiles (n, 1, 3)."""
+    return np.stack([found.low, found.middle, found.high], axis=-1)[:, None, :]
+
+
+def _months_ahead(months: Dates, cuts: Sequence[Fold], horizon: int) -> int:
+    """How many of the twelve months of the year were forecast from any origin."""
+    ahead = [coming_months(months[: cut.train.shape[1]], horizon).astype(np.int64) % 12 for cut in cuts]
+    return len(np.unique(np.concatenate(ahead))) if ahead else 0
+
+
+def _compared(
+    enough: bool, ahead: int, cuts: Sequence[Fold], plain: Sequence[Float], seasonal: Sequence[Float]
+) -> SeasonTrial:
+    """The trial from the quantiles (n, h, 3) without and with season at each origin, newest first."""
     without, within = (figures(list(zip(cuts, side, strict=True))) for side in (plain, seasonal))
     falls = [_fall(cut, *sides) for cut, *sides in zip(cuts, plain, seasonal, strict=True)]
     rows = [cut.rows for cut in cuts]
@@ -77,11 +132,8 @@ def season_trial(months: Dates, series: Float, horizon: int, origins: int, least
     years = tuple(paired(rows[a:b], falls[a:b])[0] for a, b in _years(len(cuts)))[::-1]
     each = _by_user(rows, falls)
     helped, harmed = int((each > 0.0).sum()), int((each < 0.0).sum())
-    ahead = {int(m) % 12 for cut in cuts for m in coming_months(months[: cut.train.shape[1]], horizon).astype(np.int64)}
-    applied, reason = _verdict(now, len(ahead), gain, error, years, helped, harmed)
-    if now is not None:
-        now = dataclasses.replace(now, gain=gain, gain_error=error)
-    return SeasonTrial(without, within, gain, error, years, len(each), len(cuts), helped, harmed, now, applied, reason)
+    applied, reason = _verdict(enough, ahead, gain, error, years, helped, harmed)
+    return SeasonTrial(without, within, gain, error, years, len(each), len(cuts), helped, harmed, None, applied, reason)
 
 
 def with_factors(months: Dates, train: Float, horizon: int, factors: Float) -> Float:
@@ -136,9 +188,9 @@ def _years(origins: int) -> list[tuple[int, int]]:
 
 
 def _verdict(
-    now: Seasonal | None, months: int, gain: float, error: float, years: tuple[float, ...], helped: int, harmed: int
+    enough: bool, months: int, gain: float, error: float, years: tuple[float, ...], helped: int, harmed: int
 ) -> tuple[bool, str]:
-    if now is None:
+    if not enough:
         return False, "too few months or users to estimate a season"
     if months < 12:
         return False, f"the months that could be compared cover {months} of the 12 of a year"

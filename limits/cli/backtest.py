@@ -39,6 +39,15 @@ def backtest_command(
     seasonal: Annotated[
         bool, typer.Option("--seasonal", help="With --series: forecasts with month-of-year factors and without.")
     ] = False,
+    outgoings: Annotated[
+        Path | None,
+        typer.Option(
+            "--outgoings",
+            metavar="FILE.csv",
+            show_default=False,
+            help="With --seasonal: what went out of the same users; tries capacity too.",
+        ),
+    ] = None,
     segments: Annotated[
         Path | None,
         typer.Option(
@@ -74,8 +83,8 @@ def backtest_command(
     """
     if (series is None) == (not cash_flow):
         raise typer.BadParameter("name one of --series FILE.csv and --cash-flow")
-    if segments is not None and not seasonal:
-        raise typer.BadParameter("--segments goes with --seasonal")
+    if (segments is not None or outgoings is not None) and not seasonal:
+        raise typer.BadParameter("--segments and --outgoings go with --seasonal")
     if seasonal and (series is None or plot is not None):
         raise typer.BadParameter("--seasonal goes with --series, and without --plot")
     origins = origins or (SEASONAL_ORIGINS if seasonal else ORIGINS)
@@ -89,7 +98,7 @@ def backtest_command(
         raise typer.BadParameter("--as-of and --policy go with --cash-flow")
     assert series is not None
     if seasonal:
-        _seasonal(series, segments, horizon, origins, least, json=json)
+        _seasonal(series, outgoings, segments, horizon, origins, least, json=json)
         return
     _series(series, horizon, origins, least, sample, plot, json=json)
 
@@ -127,19 +136,24 @@ def _series(file: Path, horizon: int, origins: int, least: int, sample: int, plo
         note(f"drawn: {plot}")
 
 
-def _seasonal(file: Path, by: Path | None, horizon: int, origins: int, least: int, *, json: bool) -> None:
+def _seasonal(
+    file: Path, out: Path | None, by: Path | None, horizon: int, origins: int, least: int, *, json: bool
+) -> None:
     from limits.bench import seasonal
     from limits.bench.series import read_series
     from limits.terminal import print_json, progress, say, table
 
     read = read_series(file)
+    other = None if out is None else read_series(out)
+    if out is not None and other is not None:
+        seasonal.check_same_ids(out, read, other)
     segments = seasonal.one_segment(read) if by is None else seasonal.read_segments(by, read.ids)
     with progress(f"forecasting {file.name}", quiet=json) as bar:
-        found = seasonal.try_segments(read, segments, horizon, origins, least, bar)
+        found = seasonal.try_segments(read, other, segments, horizon, origins, least, bar)
     if json:
-        every = [seasonal.as_dict(name, one) for name, one in found.items()]
+        every = [seasonal.as_dict(one) for one in found]
         settings = {"horizon": horizon, "origins": origins, "least": least}
-        print_json({"series": len(read.ids), **settings, "segments": every})
+        print_json({"series": len(read.ids), **settings, "trials": every})
         return
     say(f"{file.name}: {len(read.ids):,} series, the last {origins} origins, {horizon} months ahead", strong=True)
     table(seasonal.COLUMNS, seasonal.as_rows(found), numbers=seasonal.COLUMNS[2:-1])
@@ -147,8 +161,8 @@ def _seasonal(file: Path, by: Path | None, horizon: int, origins: int, least: in
         "gain: by which the mean pinball loss falls, on the same users and origins; error: its standard error",
         faint=True,
     )
-    for name, one in found.items():
-        say(f"{name}: {seasonal.sentence(one)}")
+    for one in found:
+        say(seasonal.sentence(one))
     if factors := seasonal.factor_rows(found):
         say()
         say("factors by all months, as multiples of the usual month", strong=True)
