@@ -87,20 +87,18 @@ def backtest_command(
         raise typer.BadParameter("--segments and --outgoings go with --seasonal")
     if seasonal and (series is None or plot is not None):
         raise typer.BadParameter("--seasonal goes with --series, and without --plot")
+    if series is None and plot is not None:
+        raise typer.BadParameter("--plot goes with --series")
+    if series is not None and (as_of is not None or policy is not None):
+        raise typer.BadParameter("--as-of and --policy go with --cash-flow")
     origins = origins or (SEASONAL_ORIGINS if seasonal else ORIGINS)
-    if cash_flow:
-        if plot is not None:
-            raise typer.BadParameter("--plot goes with --series")
+    if series is None:
         date: Any = as_of  # the option's parser has made a date of it
         _capacity(date or common.today(), policy, horizon, origins, least, json=json)
-        return
-    if as_of is not None or policy is not None:
-        raise typer.BadParameter("--as-of and --policy go with --cash-flow")
-    assert series is not None
-    if seasonal:
+    elif seasonal:
         _seasonal(series, outgoings, segments, horizon, origins, least, json=json)
-        return
-    _series(series, horizon, origins, least, sample, plot, json=json)
+    else:
+        _series(series, horizon, origins, least, sample, plot, json=json)
 
 
 def _series(file: Path, horizon: int, origins: int, least: int, sample: int, plot: Path | None, *, json: bool) -> None:
