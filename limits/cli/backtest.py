@@ -18,6 +18,31 @@ SEED = 0
 #: Origins where none are named; a season needs whole years of them.
 ORIGINS, SEASONAL_ORIGINS = 3, 24
 
+Seasonal = Annotated[
+    bool, typer.Option("--seasonal", help="With --series: forecasts with month-of-year factors and without.")
+]
+Outgoings = Annotated[
+    Path | None,
+    typer.Option(
+        "--outgoings", metavar="FILE.csv", show_default=False,
+        help="With --seasonal: what went out of the same users; tries capacity too.",
+    ),
+]  # fmt: skip
+Segments = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments", metavar="FILE.csv", show_default=False,
+        help="With --seasonal: id,segment; each has factors of its own. Without: one segment.",
+    ),
+]  # fmt: skip
+Origins = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=120, show_default=False,
+        help="Origins, back from the last possible one. Default: 3, with --seasonal 24.",
+    ),
+]  # fmt: skip
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -36,37 +61,11 @@ def backtest_command(
         str | None, common.date_option("--as-of", "With --cash-flow: months that had ended by then. Default: today.")
     ] = None,
     policy: common.PolicyName = None,
-    seasonal: Annotated[
-        bool, typer.Option("--seasonal", help="With --series: forecasts with month-of-year factors and without.")
-    ] = False,
-    outgoings: Annotated[
-        Path | None,
-        typer.Option(
-            "--outgoings",
-            metavar="FILE.csv",
-            show_default=False,
-            help="With --seasonal: what went out of the same users; tries capacity too.",
-        ),
-    ] = None,
-    segments: Annotated[
-        Path | None,
-        typer.Option(
-            "--segments",
-            metavar="FILE.csv",
-            show_default=False,
-            help="With --seasonal: id,segment; each has factors of its own. Without: one segment.",
-        ),
-    ] = None,
+    seasonal: Seasonal = False,
+    outgoings: Outgoings = None,
+    segments: Segments = None,
     horizon: Annotated[int, typer.Option(min=1, max=60, help="Months forecast from each origin.")] = 3,
-    origins: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=120,
-            show_default=False,
-            help="Origins, back from the last possible one. Default: 3, with --seasonal 24.",
-        ),
-    ] = None,
+    origins: Origins = None,
     least: Annotated[int, typer.Option(min=1, max=120, help="Observed months needed before an origin.")] = 3,
     sample: Annotated[
         int, typer.Option(min=0, help="Series that the slow peers are run on, drawn by a fixed seed; 0: all.")
