@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = (
     "errors", "money", "portfolio", "capacity/__init__", "capacity/kernels", "capacity/local_level", "capacity/pooled",
     "capacity/damped", "capacity/forecasting", "capacity/combining", "capacity/result", "capacity/estimate",
-    "capacity/warming", "capacity/reference", "policy", "reasons", "ceilings", "decision",
+    "capacity/warming", "capacity/reference", "capacity/seasonal",
+    "capacity/seasonal_trial", "policy", "reasons", "ceilings", "decision",
 )  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
 SQL = sorted((ROOT / "sql").rglob("*.sql"))
