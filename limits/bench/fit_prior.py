@@ -40,6 +40,7 @@ from limits.bench.cash_flow import METHODS, Flows
 from limits.bench.series import read_series
 from limits.capacity.backtest import QUANTILES, SIMPLE, Fold, folds, ours, pinball, simple, typical_amount
 from limits.capacity.combining import Correlation, capacity_quantiles
+from limits.capacity.forecasting import forecast
 from limits.capacity.local_level import Float, Int
 from limits.capacity.pooled import Prior
 from limits.errors import InputError
@@ -345,6 +346,14 @@ def kinds(task: Task) -> dict[str, Bool]:
     }  # fmt: skip
 
 
+def stepped(task: Task) -> float:
+    """Share of the users at the newest origin who are marked as stepped; of capacity, in income or outgoings."""
+    if not task.flows:
+        return float((forecast(task.cuts[0].train, task.horizon).method == "step").mean())
+    found = capacity_quantiles(task.flows[0].inflow, task.flows[0].outgoings, task.horizon)
+    return float(((found.inflow.method == "step") | (found.outgoings.method == "step")).mean())
+
+
 def show(every: Sequence[Task], whole: Constants, parts: Sequence[Constants]) -> None:
     """Print constants, out-of-fold figures, and figures by kind of user."""
     say("constants: fitted on all users, and without each fifth of them", strong=True)
@@ -362,6 +371,8 @@ def show(every: Sequence[Task], whole: Constants, parts: Sequence[Constants]) ->
         loss, error, coverage = made.means()
         value += task.weight / total * cost(loss / task.best()[0], error / task.best()[1], coverage)
     say(f"objective: {value:.4f} out of fold, {objective(every, whole):.4f} with the constants of all users")
+    marked = ", ".join(f"{task.name} {stepped(task):.0%}" for task in every if task.horizon == DEFAULT_HORIZON)
+    say(f"users marked as stepped, with the constants of the product: {marked}")
     say(f"by kind of user, {DEFAULT_HORIZON} months ahead, out of fold", strong=True)
     columns = ("task", "users", "number", "pinball by peer's", "in 80%")
     rows = []

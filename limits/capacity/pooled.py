@@ -72,21 +72,21 @@ class Prior:
     """
 
     typical_amount: float = 0.0
-    decline: float = -0.6
+    decline: float = -1.07
     temper: float = 0.25
-    strength: float = 7.0
-    power: float = 2.0
+    strength: float = 8.45
+    power: float = 1.91
     most: float = 0.5
-    own: float = 2.3
-    share: float = 2.2
+    own: float = 2.34
+    share: float = 2.01
     months: float = 6.0
-    skew: float = 0.35
+    skew: float = 0.29
     floor: float = 0.005
     before_step: float = 0.25
     fence: float = 6.0
-    reach: float = 2.5
-    lumps: float = 7.6
-    calm: float = 1.2
+    reach: float = 2.56
+    lumps: float = 8.33
+    calm: float = 1.21
 
     def points(self) -> Float:
         """The points in units of the width, ascending, shape (POINTS,)."""
