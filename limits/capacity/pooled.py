@@ -82,7 +82,7 @@ class Prior:
     months: float = 6.0
     skew: float = 0.29
     floor: float = 0.005
-    before_step: float = 0.25
+    before_step: float = 0.15
     fence: float = 6.0
     reach: float = 2.56
     lumps: float = 8.33
