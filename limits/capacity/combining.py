@@ -29,7 +29,7 @@ class Correlation:
     months   for how many months it counts beside a user's own; fixed
     """
 
-    usual: float = 0.92
+    usual: float = 0.88
     months: float = 6.0
 
 

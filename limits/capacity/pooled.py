@@ -72,21 +72,21 @@ class Prior:
     """
 
     typical_amount: float = 0.0
-    decline: float = -1.07
+    decline: float = -0.95
     temper: float = 0.25
-    strength: float = 8.45
-    power: float = 1.91
+    strength: float = 9.19
+    power: float = 1.92
     most: float = 0.5
-    own: float = 2.34
-    share: float = 2.01
+    own: float = 2.09
+    share: float = 2.21
     months: float = 6.0
-    skew: float = 0.29
+    skew: float = 0.2
     floor: float = 0.005
     before_step: float = 0.15
     fence: float = 6.0
-    reach: float = 2.56
-    lumps: float = 8.33
-    calm: float = 1.21
+    reach: float = 2.25
+    lumps: float = 8.62
+    calm: float = 1.22
 
     def points(self) -> Float:
         """The points in units of the width, ascending, shape (POINTS,)."""
