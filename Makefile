@@ -2,7 +2,7 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover bench-capacity check-optimum lock clean
+.PHONY: help setup demo test lint format cover bench-capacity check-optimum fit-prior lock clean
 BIN := .venv/bin
 # Many tests wait for processes, so that three of them share two cores well.
 JOBS ?= 3
@@ -16,6 +16,7 @@ help:
 	echo 'make cover   the tests, with the lines they reach'
 	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
 	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
+	echo 'make fit-prior       the constants of the forecast, fitted and scored on users the fit did not see (FIT_ARGS)'
 	echo 'make lock    write the lock files anew (needs uv)'
 	echo 'make clean   remove .venv and what the tools keep'
 
@@ -42,6 +43,10 @@ bench-capacity: setup
 
 check-optimum: setup
 	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)
+
+# Berka alone without arguments; make fit-prior FIT_ARGS='--series uci-payments=FILE.csv' adds series of id,month,value.
+fit-prior: setup
+	$(BIN)/python -m limits.bench.fit_prior $(FIT_ARGS)
 
 format: setup
 	$(BIN)/ruff check --fix .

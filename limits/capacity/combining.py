@@ -17,10 +17,20 @@ from limits.capacity.kernels import kernel
 from limits.capacity.local_level import Float
 from limits.capacity.pooled import Prior
 
-#: Correlation of the errors of the two forecasts, and the number of months for which it counts beside a
-#: user's own months. Money that comes in is often spent a month later, so that means of three months move
-#: together more (0.85 gives the least pinball loss on the Berka borrowers) than single months do (0.25 there).
-USUAL_CORRELATION, CORRELATION_MONTHS = 0.85, 6.0
+
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """What is usual of the errors of the two forecasts, before a user's own months are seen.
+
+    Money that comes in is often spent a month later, so that means of some months move together more than
+    single months do.
+
+    usual    their correlation, as ``make fit-prior`` finds it on the Berka borrowers, rounded
+    months   for how many months it counts beside a user's own; fixed
+    """
+
+    usual: float = 0.88
+    months: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,29 +62,35 @@ def capacity_quantiles(
     model: Model = "auto",
     inflow_prior: Prior | None = None,
     outgoings_prior: Prior | None = None,
+    prior_correlation: Correlation | None = None,
 ) -> CapacityQuantiles:
     """Combine the forecasts of ``inflow`` and ``outgoings``, each (n, m) float64, NaN = not observed.
 
     A quantile lies as far from the middle as the two distances together, with correlation r:
     sqrt(a ** 2 + b ** 2 - 2 r a b), a the distance of the inflow's quantile from its median and
-    b that of the opposite quantile of the outgoings. Exact for Gaussian forecasts.
+    b that of the opposite quantile of the outgoings. Exact for Gaussian forecasts. The user's mean
+    inflow is the typical amount of the outgoings: outgoings of which nothing but zero was seen get a
+    width by it, and no certainty.
     """
     if inflow.shape != outgoings.shape:
         raise ValueError(f"inflow has shape {inflow.shape}, outgoings {outgoings.shape}; they must be equal")
     money_in = forecast(inflow, horizon, model=model, prior=inflow_prior)
-    money_out = forecast(outgoings, horizon, model=model, prior=outgoings_prior)
-    correlation = monthly_correlation(inflow, outgoings)
-    centre_in, centre_out = money_in.quantile_of_mean(0.5), money_out.quantile_of_mean(0.5)
+    money_out = forecast(outgoings, horizon, model=model, prior=outgoings_prior, typical=mean_size(inflow))
+    return combined(money_in, money_out, monthly_correlation(inflow, outgoings, prior_correlation or Correlation()))
+
+
+def combined(money_in: Forecast, money_out: Forecast, correlation: Float) -> CapacityQuantiles:
+    """The difference of two forecasts whose errors have this correlation (n,), see ``capacity_quantiles``."""
+    low_in, centre_in, high_in = (money_in.quantile_of_mean(q) for q in (0.1, 0.5, 0.9))
+    low_out, centre_out, high_out = (money_out.quantile_of_mean(q) for q in (0.1, 0.5, 0.9))
     middle = centre_in - centre_out
-    fall_in, rise_out = centre_in - money_in.quantile_of_mean(0.1), money_out.quantile_of_mean(0.9) - centre_out
-    rise_in, fall_out = money_in.quantile_of_mean(0.9) - centre_in, centre_out - money_out.quantile_of_mean(0.1)
     over_in, over_out = money_in.mean_over_horizon, money_out.mean_over_horizon
     deviation = _together(np.sqrt(over_in.variance), np.sqrt(over_out.variance), correlation)
     known = np.isfinite(deviation)
     columns = (
-        middle - _together(fall_in, rise_out, correlation),
+        middle - _together(centre_in - low_in, high_out - centre_out, correlation),
         middle,
-        middle + _together(rise_in, fall_out, correlation),
+        middle + _together(high_in - centre_in, centre_out - low_out, correlation),
         over_in.mean - over_out.mean,
     )
     low, centre, high, mean = (np.where(known, column, 0.0) for column in columns)
@@ -89,18 +105,37 @@ def _together(a: Float, b: Float, correlation: Float) -> Float:
     return np.where(known, distance, np.inf)
 
 
-def monthly_correlation(inflow: Float, outgoings: Float) -> Float:
-    """Correlation of the two in the months in which both are observed, drawn toward the usual one: (n,).
-
-    The user's own counts with its number of months less two, the usual one with CORRELATION_MONTHS.
-    """
-    result = np.empty(len(inflow))
-    _correlate(np.ascontiguousarray(inflow), np.ascontiguousarray(outgoings), result)
+def mean_size(series: Float) -> Float:
+    """Mean absolute observed month of each row (n,); 0 without any."""
+    result = np.empty(len(series))
+    _sizes(np.ascontiguousarray(series), result)
     return result
 
 
 @kernel
-def _correlate(x: Float, y: Float, result: NDArray[np.float64]) -> None:
+def _sizes(x: Float, result: Float) -> None:
+    """In a loop: the order of NumPy's sums depends on how the array lies in memory."""
+    for i in range(x.shape[0]):
+        count, total = 0, 0.0
+        for t in range(x.shape[1]):
+            if not math.isnan(x[i, t]):
+                count += 1
+                total += abs(x[i, t])
+        result[i] = total / max(count, 1)
+
+
+def monthly_correlation(inflow: Float, outgoings: Float, prior: Correlation) -> Float:
+    """Correlation of the two in the months in which both are observed, drawn toward the usual one: (n,).
+
+    The user's own counts with its number of months less two, the usual one with ``prior.months``.
+    """
+    result = np.empty(len(inflow))
+    _correlate(np.ascontiguousarray(inflow), np.ascontiguousarray(outgoings), prior.usual, prior.months, result)
+    return result
+
+
+@kernel
+def _correlate(x: Float, y: Float, usual: float, usual_months: float, result: NDArray[np.float64]) -> None:
     rows, months = x.shape
     for i in range(rows):
         count, mean_x, mean_y, xx, yy, xy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
@@ -117,4 +152,4 @@ def _correlate(x: Float, y: Float, result: NDArray[np.float64]) -> None:
         own, weight = 0.0, 0.0
         if count > 2.0 and xx > 0.0 and yy > 0.0:
             own, weight = min(max(xy / (math.sqrt(xx) * math.sqrt(yy)), -1.0), 1.0), count - 2.0
-        result[i] = (weight * own + CORRELATION_MONTHS * USUAL_CORRELATION) / (weight + CORRELATION_MONTHS)
+        result[i] = (weight * own + usual_months * usual) / (weight + usual_months)

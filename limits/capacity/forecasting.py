@@ -112,27 +112,31 @@ class Forecast:
         return np.maximum(values, self.lowest)
 
 
-def forecast(series: Float, horizon: int, *, model: Model = "auto", prior: Prior | None = None) -> Forecast:
+def forecast(
+    series: Float, horizon: int, *, model: Model = "auto", prior: Prior | None = None, typical: Float | None = None
+) -> Forecast:
     """Forecast every row of ``series`` (n, m) float64, NaN = not observed, ``horizon`` months ahead of column m.
 
-    Rows may start late, stop early and have gaps. ``prior`` holds constants fitted beforehand.
+    Rows may start late, stop early and have gaps. ``prior`` holds constants fitted beforehand;
+    ``typical`` (n,) are each row's own amounts in place of ``prior.typical_amount``, where they are known.
     ValueError for a wrong shape, an infinite or too large amount, a horizon below 1.
     """
     _check(series, horizon, model)
     prior = prior or Prior()
+    usual = np.full(len(series), prior.typical_amount, np.float64) if typical is None else typical
     series = np.ascontiguousarray(series, dtype=np.float64)
     first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
     local_level.spans(series, first, last, count)
     idle = series.shape[1] - 1 - last
     lowest = np.where(_least(series) >= 0.0, 0.0, -np.inf)
     if model == "auto":
-        return _pooled(series, horizon, first, last, count, idle, lowest, prior)
+        return _pooled(series, horizon, first, last, count, idle, lowest, prior, usual)
     if model == "damped_trend":
-        return _damped(series, horizon, first, last, count, idle, lowest, prior)
+        return _damped(series, horizon, first, last, count, idle, lowest, prior, usual)
     if model == "robust":
         fitted = damped.without_spikes(series, first, last, count, prior.fence)
-        return _level(fitted, horizon, _ROBUST, idle, lowest, prior)
-    return _level(series, horizon, _LEVEL, idle, lowest, prior)
+        return _level(fitted, horizon, _ROBUST, idle, lowest, prior, usual)
+    return _level(series, horizon, _LEVEL, idle, lowest, prior, usual)
 
 
 def level_forecast(series: Float, horizon: int, level_variance: Float, noise_variance: Float) -> Forecast:
@@ -196,14 +200,15 @@ def _unevenness(weight: Float) -> Float:
     return np.asarray(cubes / squares * np.sqrt(weight.shape[1] / squares))
 
 
-def _spread_of_mean(horizon: int, spread: Float, ratio: Float) -> Float:
+def _spread_of_mean(horizon: int, spread: Float, ratio: Float, calm: float = 1.0) -> Float:
     """Variance of the mean of ``horizon`` months per unit scale: level, steps that last to its end, noise.
 
     A step s months ahead is part of horizon - s + 1 of the months, so that the covariance
     between months enters; ``spread`` is the variance of the level just before the first month.
+    ``calm`` as in ``Prior``.
     """
     steps = sum((s / horizon) ** 2 for s in range(1, horizon + 1))
-    return np.asarray(spread + ratio * steps + (1.0 - ratio) / horizon)
+    return np.asarray(spread + ratio * steps + (1.0 - ratio) * horizon**-calm)
 
 
 def _gaussian(fit: local_level.LocalLevel, horizon: int, method: Int, idle: Int, lowest: Float) -> Forecast:
@@ -218,14 +223,14 @@ def _gaussian(fit: local_level.LocalLevel, horizon: int, method: Int, idle: Int,
     return Forecast(mean, variance, over, fit.loglik, parameters, METHODS[method], lowest, None, growth)
 
 
-def _prior_variance(size: Float, count: Int, prior: Prior) -> Float:
+def _prior_variance(size: Float, count: Int, prior: Prior, usual: Float) -> Float:
     """Variance of a month where a row's own months show none: falls as they become more."""
     width = prior.share * (prior.months / (prior.months + count)) ** 2
-    return np.asarray((width * np.maximum(size, 0.3 * prior.typical_amount)) ** 2)
+    return np.asarray((width * np.maximum(size, 0.3 * usual)) ** 2)
 
 
 def _guarded(
-    fit: local_level.LocalLevel, method: int, series: Float, count: Int, last: Int, prior: Prior
+    fit: local_level.LocalLevel, method: int, series: Float, count: Int, last: Int, prior: Prior, usual: Float
 ) -> tuple[local_level.LocalLevel, Int]:
     """The fit with the rows that no model can be fitted to filled in, and the method of every row."""
     newest = np.where(count > 0, series[np.arange(len(series)), np.maximum(last, 0)], 0.0)
@@ -233,7 +238,7 @@ def _guarded(
     bare = flat | (count < 2)
     methods = np.select(
         [count == 0, bare & (newest == 0.0), count == 1, flat], [_NONE, _ZERO, _SINGLE, _CONSTANT], method)  # fmt: skip
-    width = np.where(count > 0, _prior_variance(np.abs(newest), count, prior), np.inf)
+    width = np.where(count > 0, _prior_variance(np.abs(newest), count, prior, usual), np.inf)
     filled = local_level.LocalLevel(
         ratio=np.where(bare, 0.0, fit.ratio),
         scale=np.where(bare, width, fit.scale),
@@ -244,21 +249,29 @@ def _guarded(
     return filled, methods
 
 
-def _level(series: Float, horizon: int, method: int, idle: Int, lowest: Float, prior: Prior) -> Forecast:
+def _level(series: Float, horizon: int, method: int, idle: Int, lowest: Float, prior: Prior, usual: Float) -> Forecast:
     first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
     local_level.spans(series, first, last, count)
     fit = local_level.fit(series, first, last, count)
-    filled, methods = _guarded(fit, method, series, count, last, prior)
+    filled, methods = _guarded(fit, method, series, count, last, prior, usual)
     later: Int = idle if method == _LEVEL else series.shape[1] - 1 - last
     return _gaussian(filled, horizon, methods, later, lowest)
 
 
 def _damped(
-    series: Float, horizon: int, first: Int, last: Int, count: Int, idle: Int, lowest: Float, prior: Prior
+    series: Float,
+    horizon: int,
+    first: Int,
+    last: Int,
+    count: Int,
+    idle: Int,
+    lowest: Float,
+    prior: Prior,
+    usual: Float,
 ) -> Forecast:
     fit = damped.fit(series, first, last, count, horizon)
     level = local_level.LocalLevel(fit.ratio, fit.scale, fit.level, np.zeros(len(series)), fit.loglik)
-    filled, methods = _guarded(level, _DAMPED, series, count, last, prior)
+    filled, methods = _guarded(level, _DAMPED, series, count, last, prior, usual)
     plain = _gaussian(filled, horizon, methods, idle, lowest)
     own = methods == _DAMPED
     mean = np.maximum(np.where(own[:, None], fit.mean, plain.mean), lowest[:, None])
@@ -273,9 +286,17 @@ def _damped(
 
 
 def _pooled(
-    series: Float, horizon: int, first: Int, last: Int, count: Int, idle: Int, lowest: Float, prior: Prior
+    series: Float,
+    horizon: int,
+    first: Int,
+    last: Int,
+    count: Int,
+    idle: Int,
+    lowest: Float,
+    prior: Prior,
+    usual: Float,
 ) -> Forecast:
-    fit = pooled.fit(series, first, last, count, prior)
+    fit = pooled.fit(series, first, last, count, prior, usual)
     none = count == 0
     ratio, spread = np.where(none, 0.0, fit.ratio), np.where(none, 1.0, fit.spread)
     before: Float = spread + ratio * idle
@@ -286,7 +307,7 @@ def _pooled(
     shape = fit.shape
     if none.any():
         shape[none] = 0.0
-    over = Moments(centre, one * (_spread_of_mean(horizon, before, ratio) / unit))
+    over = Moments(centre, one * (_spread_of_mean(horizon, before, ratio, prior.calm) / unit))
     zero = ~none & (_least(-np.abs(series)) >= 0.0)
     methods = np.select([none, zero, count == 1, fit.mark == pooled.STEPPED], [_NONE, _ZERO, _SINGLE, _STEP], _POOLED)
     parameters = {"ratio": ratio, "spread": spread, "effective_months": np.where(none, 0.0, fit.months)}

@@ -17,7 +17,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from limits.capacity.combining import CapacityQuantiles, _together, monthly_correlation
+from limits.capacity.combining import CapacityQuantiles, Correlation, combined, mean_size, monthly_correlation
 from limits.capacity.forecasting import Forecast, Moments, forecast
 from limits.capacity.local_level import Float
 from limits.capacity.pooled import Prior
@@ -209,7 +209,13 @@ def drawn_in(effects: Float, errors: Float) -> Float:
 
 
 def seasonal_forecast(
-    series: Float, horizon: int, past: Float, coming: Float, *, prior: Prior | None = None
+    series: Float,
+    horizon: int,
+    past: Float,
+    coming: Float,
+    *,
+    prior: Prior | None = None,
+    typical: Float | None = None,
 ) -> Forecast:
     """``forecast`` by the automatic model of amounts that have a season.
 
@@ -222,12 +228,14 @@ def seasonal_forecast(
         raise ValueError(
             f"factors have shapes {past.shape} and {coming.shape} for series {series.shape}, {horizon} ahead"
         )
-    plain = forecast(np.asarray(series / past), horizon, prior=prior)
+    prior = prior or Prior()
+    plain = forecast(np.asarray(series / past), horizon, prior=prior, typical=typical)
     seen = np.isfinite(series)
     idle = np.argmax(seen[:, ::-1], axis=1)
     ratio, spread = plain.parameters["ratio"], plain.parameters["spread"]
     even = np.ones_like(coming)
-    wider = _spread(coming, spread + ratio * idle, ratio) / _spread(even, spread + ratio * idle, ratio)
+    before = spread + ratio * idle
+    wider = _spread(coming, before, ratio, prior.calm) / _spread(even, before, ratio, prior.calm)
     over = Moments(
         plain.mean_over_horizon.mean * (_sum(coming) / horizon), plain.mean_over_horizon.variance * wider
     )  # fmt: skip
@@ -248,17 +256,19 @@ def _sum(columns: Float) -> Float:
     return total
 
 
-def _spread(weight: Float, before: Float, ratio: Float) -> Float:
+def _spread(weight: Float, before: Float, ratio: Float, calm: float) -> Float:
     """Variance of the weighted sum of coming months per unit scale, (n,).
 
     Of the level before the first month, which is part of all; of each step, which is part of
-    its month and all later ones; and of the noise of each month.
+    its month and all later ones; and of the noise of each month (``calm`` as in ``Prior``).
     """
     later, steps = np.zeros(len(weight)), np.zeros(len(weight))
     for column in weight.T[::-1]:
         later += column
         steps += later**2
-    return np.asarray(before * later**2 + ratio * steps + (1.0 - ratio) * _sum(weight**2))
+    return np.asarray(
+        before * later**2 + ratio * steps + (1.0 - ratio) * _sum(weight**2) * weight.shape[1] ** (1.0 - calm)
+    )
 
 
 def seasonal_capacity(
@@ -271,23 +281,8 @@ def seasonal_capacity(
     ahead = coming_months(months, horizon)
     past_in, past_out = (at_months(side, months) for side in (seasons.inflow, seasons.outgoings))
     money_in = seasonal_forecast(inflow, horizon, past_in, at_months(seasons.inflow, ahead))
-    money_out = seasonal_forecast(outgoings, horizon, past_out, at_months(seasons.outgoings, ahead))
-    return combined(money_in, money_out, monthly_correlation(inflow / past_in, outgoings / past_out))
-
-
-def combined(money_in: Forecast, money_out: Forecast, correlation: Float) -> CapacityQuantiles:
-    """The difference of two forecasts, by the rule of ``capacity_quantiles``; a test holds the two to the same bits."""
-    low_in, centre_in, high_in = (money_in.quantile_of_mean(q) for q in (0.1, 0.5, 0.9))
-    low_out, centre_out, high_out = (money_out.quantile_of_mean(q) for q in (0.1, 0.5, 0.9))
-    middle = centre_in - centre_out
-    over_in, over_out = money_in.mean_over_horizon, money_out.mean_over_horizon
-    deviation = _together(np.sqrt(over_in.variance), np.sqrt(over_out.variance), correlation)
-    known = np.isfinite(deviation)
-    columns = (
-        middle - _together(centre_in - low_in, high_out - centre_out, correlation),
-        middle,
-        middle + _together(high_in - centre_in, centre_out - low_out, correlation),
-        over_in.mean - over_out.mean,
+    usual_in = inflow / past_in
+    money_out = seasonal_forecast(
+        outgoings, horizon, past_out, at_months(seasons.outgoings, ahead), typical=mean_size(usual_in)
     )
-    low, centre, high, mean = (np.where(known, column, 0.0) for column in columns)
-    return CapacityQuantiles(low, centre, high, mean, deviation, correlation, money_in, money_out)
+    return combined(money_in, money_out, monthly_correlation(usual_in, outgoings / past_out, Correlation()))

@@ -55,6 +55,22 @@ def test_unknown_outgoings_leave_no_certainty():
     assert np.isfinite(found.deviation[1])
 
 
+@pytest.mark.parametrize("model", ["auto", "local_level"])
+def test_outgoings_that_were_always_zero_leave_no_certainty(model):
+    """Their width comes from what the user's income says of its amounts, and falls as the months become more."""
+    steady = 3000.0 + 20.0 * (np.arange(24.0)[None] % 3)
+    widths = []
+    for months in (3, 6, 12, 24):
+        found = capacity_quantiles(steady[:, :months], np.zeros((1, months)), 3, model=model)
+        assert found.outgoings.method[0] == "all_zero"
+        assert found.outgoings.quantile_of_mean(0.5)[0] < 0.05 * 3000.0
+        widths.append(found.outgoings.quantile_of_mean(0.9)[0])
+    assert widths[2] > 0.001 * 3000.0
+    assert (np.diff(widths) < 0.0).all()
+    larger = capacity_quantiles(2.0 * steady, np.zeros((1, 24)), 3, model=model)
+    assert larger.outgoings.quantile_of_mean(0.9)[0] == pytest.approx(2.0 * widths[3])
+
+
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="shape"):
         capacity_quantiles(np.ones((2, 3)), np.ones((2, 4)), 3)

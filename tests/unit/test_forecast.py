@@ -103,6 +103,26 @@ def test_one_bonus_month_hardly_moves_the_middle():
         assert b == pytest.approx(a, rel=0.03)
 
 
+def test_one_lump_among_few_months_counts_for_less_and_among_many_it_stays():
+    lump = np.full((1, 24), 100.0) + 10.0 * (np.arange(24) % 3)
+    lump[0, 3::6] = 2000.0
+    raw = Prior(lumps=0.0)  # as if every month counted in full
+    for months, part in ((4, 0.8), (24, 0.97)):
+        high, every = (forecast(lump[:, -months:], 1, prior=p).quantile(0.9)[0, 0] for p in (Prior(), raw))
+        assert (high < part * every) == (months == 4), (months, high, every)
+        middle = [forecast(lump[:, -months:], 1, prior=p).quantile(0.5)[0, 0] for p in (Prior(), raw)]
+        assert middle[0] == pytest.approx(middle[1], rel=0.05)
+
+
+def test_calm_months_narrow_their_mean_and_no_single_month():
+    series = made_up(50, seed=4)
+    calm, plain = (forecast(series, 3, prior=Prior(calm=c)) for c in (1.5, 1.0))
+    assert (calm.mean_over_horizon.variance < plain.mean_over_horizon.variance).all()
+    assert np.array_equal(calm.variance, plain.variance)
+    one, other = (forecast(series, 1, prior=Prior(calm=c)).mean_over_horizon.variance for c in (1.5, 1.0))
+    assert np.array_equal(one, other)
+
+
 amounts = st.lists(st.floats(1.0, 1e6), min_size=3, max_size=24)
 
 
