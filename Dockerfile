@@ -12,6 +12,7 @@ COPY pyproject.toml README.md CHANGELOG.md ./
 COPY limits limits
 COPY tasks tasks
 COPY sql sql
+COPY tests/cases tests/cases
 RUN /opt/build/bin/python -m hatchling build -t wheel -d /wheel \
     && /opt/limits/bin/pip install --no-index --no-deps /wheel/*.whl
 

@@ -63,6 +63,14 @@ class ChangeEnded(LimitsError):
     """An offered or announced change, or a request, that is no longer open: nothing was done."""
 
 
+class PolicyNotApproved(ReviewRefused):
+    """A policy that nobody approved, or that was withdrawn, was to decide."""
+
+
+class ApprovalRefused(LimitsError):
+    """A proposal, verdict or override that may not be made so, or not by this person."""
+
+
 class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 
@@ -73,3 +81,7 @@ class UserHeld(LimitsError):
 
 class KeyReused(InputError):
     """An idempotency key that was used before, for something else."""
+
+
+class DeliveryFailed(LimitsError):
+    """A message that could not be handed over: it waits for the next time."""

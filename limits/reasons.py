@@ -159,12 +159,15 @@ HUMAN_REVIEW: frozenset[Reason] = frozenset(
 
 _CHECKING = _text("we could not confirm some of the details we hold", "部分信息未能核实")
 
-#: What the user is told where the plain reason would reveal how fraud is found. Everywhere else: TEXT.
+#: What the user is told where the plain reason would reveal how fraud is found, or speaks of the user as of somebody
+#: else. Everywhere else: TEXT.
 USER_TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
     {
         **TEXT,
         Reason.LINKED_FRAUD: _CHECKING,
         Reason.CONFIRMED_FRAUD: _CHECKING,
         Reason.PROBING: _text("a recent request has been answered already", "近期的申请已有答复"),
+        Reason.OPTED_OUT: _text("you do not want your limit raised", "您不希望上调额度"),
+        Reason.AUTOMATION_REFUSED: _text("you want a person to decide", "您要求人工作出决定"),
     }
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,6 +44,8 @@ class Settings(BaseSettings):
     tick_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     #: Worker processes of `limits worker`. None: one per core.
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
+    #: Where messages to users go: ``file:/PATH`` or ``command:PROGRAM ARGUMENTS``. None: they wait.
+    outbox: Annotated[str, Field(max_length=4000)] | None = None
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -67,6 +70,21 @@ class Settings(BaseSettings):
         if actor is not None and (not actor.strip() or not actor.isprintable()):
             raise ValueError("must be a name of printable characters")
         return actor
+
+    @field_validator("outbox")
+    @classmethod
+    def _is_outbox(cls, outbox: str | None) -> str | None:
+        if outbox is None:
+            return None
+        kind, _, rest = outbox.partition(":")
+        try:
+            words = shlex.split(rest) if kind == "command" else []
+        except ValueError as error:
+            raise ValueError(f"the command cannot be read: {error}") from None
+        # Said in full, because a command taken for a file would swallow what users are to be told.
+        if not (kind == "file" and rest.startswith("/")) and not any(words[:1]):
+            raise ValueError("must be file:/PATH or command:PROGRAM ARGUMENTS")
+        return outbox
 
     @property
     def embedded(self) -> bool:

@@ -24,6 +24,7 @@ from limits.store import reviews, workers
 from limits.store.db import TROUBLE, Connection, Database
 from tasks import jobs
 from tasks.app import Context, make_app, probe
+from tasks.courier import Courier
 from tasks.heart import Heart
 from tasks.logs import set_up
 from tasks.sweep import sweep
@@ -132,12 +133,20 @@ def run_scheduler(database: Database, settings: Settings) -> int:
     clock = Clock(context, app)
     scheduler = BlockingScheduler(
         timezone=dt.UTC,
-        executors={"default": ThreadPoolExecutor(1)},
+        # Delivering waits for whoever takes the messages; the clock does not.
+        executors={"default": ThreadPoolExecutor(1), "courier": ThreadPoolExecutor(1)},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     scheduler.add_job(
         clock.tick, "interval", seconds=settings.tick_seconds, id="tick", next_run_time=dt.datetime.now(dt.UTC)
     )
+
+    if settings.outbox is not None:
+        courier = Courier(context, settings.outbox)
+        scheduler.add_job(
+            courier.tick, "interval", seconds=settings.tick_seconds, id="deliver", executor="courier",
+            next_run_time=dt.datetime.now(dt.UTC),
+        )  # fmt: skip
 
     def stop(*_: Any) -> None:
         context.stop.set()

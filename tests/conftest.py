@@ -23,6 +23,7 @@ from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
 from limits.store.embedded import Embedded  # noqa: E402
+from tests import governance  # noqa: E402
 
 #: Servers outside the tests, and where they are looked for.
 SERVICES = {
@@ -154,10 +155,13 @@ def url_of(server_url: str, database: str) -> str:
 
 @pytest.fixture(scope="session")
 def template(server_url: str) -> str:
-    """The name of a database with the schema and nothing in it."""
+    """The name of a database with the schema and nothing in it but the shipped policies, approved to decide."""
     name = "limits_template"
     execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-    migrate.apply(Database(url_of(server_url, name)))
+    made = Database(url_of(server_url, name))
+    migrate.apply(made)
+    with made.connect("owner", "limits test") as connection:
+        governance.approve_shipped(connection)
     return name
 
 

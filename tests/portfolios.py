@@ -2,117 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from limits.casebook.users import AS_OF, COLUMNS, FLOWS, MONTHS, make_portfolio
+from limits.portfolio import UNKNOWN, Portfolio
 
-import numpy as np
-
-from limits.portfolio import UNBOUNDED, UNKNOWN, CashFlow, Documents, Identity, Income, Portfolio, Status
-
-AS_OF = dt.date(2026, 6, 30)
-MONTHS = 12
-
-COLUMNS: Mapping[str, Any] = {
-    "user_id": 1,
-    "credit_limit": 2_000_000,
-    "version": 0,
-    "balance": 900_000,
-    "average_balance": 1_000_000,
-    "days_past_due": 0,
-    "missed_payments": 0,
-    "worst_days_past_due": 0,
-    "statements_seen": 12,
-    "opened_on": dt.date(2023, 1, 15),
-    "last_raise_on": None,
-    "last_cut_on": None,
-    "last_used_on": dt.date(2026, 6, 20),
-    "last_event_on": dt.date(2026, 6, 29),
-    "status": Status.ACTIVE,
-    "segment": "retail",
-    "industry": "",
-    "jurisdiction": "CN",
-    "identity": Identity.VERIFIED,
-    "identity_checked_on": dt.date(2026, 1, 1),
-    "income": Income.VERIFIED,
-    "income_verified_on": dt.date(2026, 1, 1),
-    "raise_consent": True,
-    "active_lenders": 1,
-    "inquiries": 0,
-    "outside_debt": 0,
-    "outside_monthly_payment": 0,
-    "checked_on": dt.date(2026, 6, 1),
-    "requested_limit": UNBOUNDED,
-    "requests_90d": 0,
-    "minimum_only_payments": 0,
-    "statements_12m": 12,
-    "balances_12m": 12_000_000,
-    "repaid_12m": 6_000_000,
-    "documents": Documents.COMPLETE,
-    "documents_valid_until": None,
-    "opted_out": False,
-    "automation_refused": False,
-    "fraud_links": 0,
-    "confirmed_fraud": False,
-    "limit_before_cut": UNKNOWN,
-    "change_pending": False,
-    "override_cap": UNBOUNDED,
-    "override_floor": 0,
-    "budget_limit": UNBOUNDED,
-}
-FLOWS: Mapping[str, int] = {
-    "inflow": 2_000_000,
-    "essential_spend": 600_000,
-    "discretionary_spend": 300_000,
-    "fees": 0,
-    "penalties": 0,
-    "obligations": 0,
-    "amount_due": 0,
-    "repaid": 0,
-}
-DATES = frozenset(name for name in COLUMNS if name.endswith(("_on", "_until")))
-FLAGS = frozenset(name for name, value in COLUMNS.items() if isinstance(value, bool))
-TEXTS = frozenset({"segment", "industry", "jurisdiction"})
 __all__ = ["AS_OF", "COLUMNS", "FLOWS", "MONTHS", "UNKNOWN", "make_portfolio", "one_by_one"]
-
-
-def make_portfolio(
-    users: Sequence[Mapping[str, Any]] = ({},), *, as_of: dt.date = AS_OF, currency: str = "CNY", months: int = MONTHS
-) -> Portfolio:
-    """One user for each mapping of columns and flows; a flow is one number or a list, None in it is not observed."""
-    rows = [{**COLUMNS, "user_id": place + 1, **user} for place, user in enumerate(users)]
-    columns = {name: _column(name, [row[name] for row in rows]) for name in COLUMNS}
-    return Portfolio(as_of=as_of, currency=currency, cash_flow=_cash_flow(rows, as_of, months), **columns)
 
 
 def one_by_one(portfolio: Portfolio) -> list[Portfolio]:
     """Each user as a portfolio of length one."""
     return [portfolio.take([row]) for row in range(len(portfolio))]
-
-
-def _column(name: str, values: Sequence[Any]) -> Any:
-    if name in DATES:
-        return np.array(["NaT" if v is None else v for v in values], dtype="datetime64[D]")
-    if name in TEXTS:
-        return np.array(values, dtype=np.str_)
-    return np.array(values, dtype=np.bool_ if name in FLAGS else np.int64)
-
-
-def _cash_flow(rows: Sequence[Mapping[str, Any]], as_of: dt.date, months: int) -> CashFlow:
-    last = np.datetime64(as_of + dt.timedelta(days=1), "M") - 1
-    flows = {name: np.zeros((len(rows), months), dtype=np.int64) for name in FLOWS}
-    observed = np.ones((len(rows), months), dtype=np.bool_)
-    for place, row in enumerate(rows):
-        for name, default in FLOWS.items():
-            value = row.get(name, default)
-            listed = list(value) if isinstance(value, Sequence) else [value] * months
-            listed = [None] * (months - len(listed)) + listed
-            flows[name][place] = [v or 0 for v in listed]
-            observed[place] &= [v is not None for v in listed]
-    for name, values in flows.items():
-        flows[name] = np.where(observed, values, 0)
-    return CashFlow(months=np.arange(last - months + 1, last + 1), observed=observed, **flows)
-
-
-assert {f.name for f in dataclasses.fields(Portfolio)} == {*COLUMNS, "as_of", "currency", "cash_flow"}

@@ -80,11 +80,12 @@ def newest_year(portfolio: Portfolio) -> Iterator[tuple[Int, Bool]]:
     By months and not by rows, for months are few and users many.
     """
     flow = portfolio.cash_flow
+    inflow, observed = np.ascontiguousarray(flow.inflow.T), np.ascontiguousarray(flow.observed.T)
     counted = np.zeros(len(portfolio), dtype=np.int64)
-    for month in reversed(range(len(flow.months))):
-        seen = flow.observed[:, month] & (counted < YEAR)
+    for month in reversed(range(len(inflow))):
+        seen = observed[month] & (counted < YEAR)
         counted += seen
-        yield flow.inflow[:, month], seen
+        yield inflow[month], seen
 
 
 def income_of_newest_year(portfolio: Portfolio) -> tuple[Int, Int]:

@@ -17,7 +17,23 @@ from typing import Annotated
 import typer
 
 from limits import __version__
-from limits.cli import backtest, bench, change, data, demo, log, policy, review, samples, services, user
+from limits.cli import (
+    backtest,
+    bench,
+    change,
+    data,
+    demo,
+    log,
+    notices,
+    override,
+    policy,
+    referral,
+    review,
+    samples,
+    services,
+    user,
+    whatif,
+)
 from limits.errors import LimitsError
 
 #: Exit code of an error nobody expected (EX_SOFTWARE of sysexits.h).
@@ -34,7 +50,10 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-for module in (demo, services, data, policy, review, user, change, log, backtest, bench, samples):
+for module in (
+    demo, services, data, policy, review, user, whatif, override, change, log, notices, referral, backtest, bench,
+    samples,
+):  # fmt: skip
     module.register(app)
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 SCHEDULE = "demo"
 POLICY = "cz"
 ACTOR = "limits demo"
+#: Two people for a policy, here as everywhere: one proposes it, another approves it.
+MAKER, CHECKER = "Eva Novotna (risk)", "Karel Dvorak (credit committee)"
 #: Month-ends that are reviewed before tonight.
 MONTH_ENDS = 6
 ACTIONS = ("raised", "held", "lowered")
@@ -86,6 +88,7 @@ def demo_command(
     date: Any = as_of
     with common.database(settings) as database:
         tonight = load(database, date, say, quiet=json)
+        approve_policy(database, say)
         rows = list(review_all(database, settings, tonight, say, quiet=json))
         demo = gather(database, rows, started)
     if json:
@@ -132,6 +135,21 @@ def load(database: Database, asked: dt.date | None, say: Say, *, quiet: bool) ->
                     f"{counts.quarantined:,} quarantined"
                 )
     return tonight
+
+
+def approve_policy(database: Database, say: Say) -> None:
+    """The demo's policy, proposed by one person and approved by another: without that no review runs by it."""
+    from limits.engine import governing
+
+    why = "the demo's policy"
+    for made in governing.propose_policy(database, POLICY, role="champion", actor=MAKER, reason=why):
+        one = made.approval
+        if one.state == "proposed":
+            one = governing.decide_policy(database, one.approval_id, "approve", actor=CHECKER, reason=why).approval
+        say(
+            f"policy {one.pack} of {one.effective_on}, sha256 {one.policy_hash.hex()[:12]}: "
+            f"proposed by {one.maker}, approved by {one.checker}"
+        )
 
 
 def review_all(
@@ -294,6 +312,7 @@ def _show_next(demo: Demo, settings: Settings) -> None:
         ("log list --action lowered", "the adjustment log"),
         ("log export --format csv --output log.csv", "all of it"),
         (f"review run --as-of {demo.rows[-1].business_date} --schedule {SCHEDULE}", "the same review again: no change"),
+        ("policy history", "who proposed and approved the policies"),
         ("doctor", "what runs, and what is wrong"),
     ):
         say(f"  {command} {arguments:<62} # {what}")

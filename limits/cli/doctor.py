@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import typer
 
 from limits.cli import common
-from limits.errors import LimitsError
+from limits.errors import LimitsError, PolicyError, PolicyNotApproved
 
 if TYPE_CHECKING:
     from limits.settings import Settings
@@ -127,15 +128,39 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
         return
     yield _tried("broker", lambda: _broker(database, settings), _broker_mend(settings))
     with database.connect("worker", "limits doctor") as conn:
+        yield from _approval(conn, settings)
         yield from _processes(conn)
         yield from _schedules(conn)
         yield from _reviews(conn)
+        yield _notices(conn)
 
 
 def _schema(pending: list[str]) -> Finding:
     if pending:
         return Finding("schema", "fail", f"{len(pending)} migrations behind, from {pending[0]} on", "limits migrate")
     return Finding("schema", "ok", "up to date")
+
+
+def _approval(conn: Connection, settings: Settings) -> Iterator[Finding]:
+    """Whether the policy of the settings may decide; left out where there is no policy to ask about."""
+    from limits import engine
+    from limits.store import approvals
+
+    with contextlib.suppress(PolicyError):  # said by the check of the policy
+        policy = engine.policy_for(settings.policy, common.today())
+        try:
+            approvals.require_policy(conn, policy)
+        except PolicyNotApproved as error:
+            mend = (
+                f"limits policy propose {settings.policy} --reason '...'; then another person: limits policy approve ID"
+            )
+            yield Finding("approval", "warn", str(error), mend)
+            return
+        yield Finding("approval", "ok", f"{policy.pack} of {policy.effective_on} may decide")
+
+
+def _propose(pack: str) -> str:
+    return f"limits policy propose {pack} --reason '...'; then another person: limits policy approve ID --reason '...'"
 
 
 def _roles(conn: Connection) -> Finding:
@@ -181,7 +206,7 @@ def _processes(conn: Connection) -> Iterator[Finding]:
 
 def _schedules(conn: Connection) -> Iterator[Finding]:
     from limits import engine
-    from limits.store import workers
+    from limits.store import approvals, workers
 
     rows = workers.list_schedules(conn)
     on = [f"{row.schedule} at {row.run_at:%H:%M} {row.time_zone}" for row in rows if not row.paused]
@@ -192,11 +217,14 @@ def _schedules(conn: Connection) -> Iterator[Finding]:
     for row in rows:
         if row.paused:
             continue
+        mend = "put the policy back, or pause the schedule and add another"
         try:
-            engine.policy_for(row.pack, max(row.starts_on, common.today()))
+            approvals.require_policy(conn, engine.policy_for(row.pack, max(row.starts_on, common.today())))
         except LimitsError as error:
             says = f"{row.schedule} owes no review: {' '.join(str(error).split())}"
-            yield Finding("schedules", "fail", says, "put the policy back, or pause the schedule and add another")
+            if isinstance(error, PolicyNotApproved):
+                mend = _propose(row.pack)
+            yield Finding("schedules", "fail", says, mend)
 
 
 def _reviews(conn: Connection) -> Iterator[Finding]:
@@ -223,6 +251,16 @@ def _reviews(conn: Connection) -> Iterator[Finding]:
         )  # fmt: skip
     if fine:
         yield Finding("reviews", "ok", "none is stuck or failed")
+
+
+def _notices(conn: Connection) -> Finding:
+    from limits.store import notices
+
+    late = notices.overdue(conn, common.today())
+    if not late.notices:
+        return Finding("notices", "ok", "none is overdue")
+    says = f"{late.notices:,} overdue, the oldest due on {late.oldest_due_on}: limits notice list --overdue"
+    return Finding("notices", "warn", says, "set LIMITS_OUTBOX for the scheduler, or run: limits outbox deliver")
 
 
 def _tried(check: str, look: Callable[[], Finding], mend: str) -> Finding:

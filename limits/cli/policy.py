@@ -1,4 +1,4 @@
-"""limits policy: check a policy before anything reads it."""
+"""limits policy: check a policy before anything reads it; the group that the other commands about policies join."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from typing import Annotated
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, policy_approval, policy_compare, policy_test, policy_trial
 
-policy = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check a policy.")
+policy = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Check a policy, test it; propose and approve it."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
+    policy_test.register(policy)
+    policy_trial.register(policy)
     app.add_typer(policy, name="policy")
-
-
-@policy.callback()
-def _group() -> None:
-    """Keeps `check` a command of its own while it is the only one."""
+    policy_approval.register(policy)
+    policy_compare.register(policy)
 
 
 @policy.command("check")

@@ -6,11 +6,16 @@ import contextlib
 import os
 import re
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limits.cli import common, doctor
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from limits.store.db import Connection
 
 #: One thread for each process of the pool: more would only fight over the cores.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -78,6 +83,9 @@ def up_command(concurrency: Concurrency = None) -> None:
         with database.connect("worker", "limits up") as conn:
             if not workers.list_schedules(conn):
                 note("there is no schedule yet, so no review will be owed; add one: limits schedule add nightly")
+            for row in workers.list_schedules(conn):
+                if not row.paused:
+                    _note_unapproved(conn, row.schedule, row.pack, max(row.starts_on, common.today()))
         code = Supervisor([("worker", command("worker", *count)), ("scheduler", command("scheduler"))]).run()
     raise typer.Exit(code)
 
@@ -139,7 +147,21 @@ def add_schedule(
     with common.database(settings) as database, database.connect("operations", "limits schedule add") as conn:
         if not workers.add_schedule(conn, name, pack=pack, run_at=start, time_zone=time_zone, starts_on=first):
             raise typer.BadParameter(f"there is a schedule {name!r} already; limits schedule list shows it")
-    note(f"schedule {name}: each day at {at} {time_zone}, from business date {first} on, by policy {pack}")
+        note(f"schedule {name}: each day at {at} {time_zone}, from business date {first} on, by policy {pack}")
+        _note_unapproved(conn, name, pack, first)
+
+
+def _note_unapproved(conn: Connection, name: str, pack: str, as_of: dt.date) -> None:
+    """Says so when a schedule will owe nothing because of its policy."""
+    from limits import engine
+    from limits.errors import PolicyError, PolicyNotApproved
+    from limits.store import approvals
+    from limits.terminal import note
+
+    try:
+        approvals.require_policy(conn, engine.policy_for(pack, as_of))
+    except (PolicyError, PolicyNotApproved) as error:
+        note(f"schedule {name} will owe no review before this is mended: {error}")
 
 
 @schedule.command("list")

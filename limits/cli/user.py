@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, override
 
 if TYPE_CHECKING:
     from limits.engine.reference import Comparison
@@ -77,15 +77,24 @@ def explain_command(
     reference: Annotated[
         bool, typer.Option("--reference", help="The forecasts too, beside those of statsmodels for the same months.")
     ] = False,
+    counterfactuals: Annotated[
+        bool, typer.Option("--counterfactuals", help="What would lift the limit: one change alone, or time.")
+    ] = False,
+    for_user: Annotated[
+        bool, typer.Option("--for-user", help="With --counterfactuals: only that, in words that the user may read.")
+    ] = False,
     lang: common.Language = common.Lang.EN,
     json: common.Json = False,
 ) -> None:
     """Why a user's limit is what it is: the newest decision in full."""
     from limits import explanation
+    from limits.cli import whatif
     from limits.errors import NotFound
-    from limits.store import log, recomputes
+    from limits.store import log, overrides, recomputes
     from limits.terminal import print_json
 
+    if for_user and (reference or not counterfactuals):
+        raise typer.BadParameter("--for-user goes with --counterfactuals, and without --reference")
     date: Any = as_of
     with common.database() as database, database.connect("operations", "limits explain") as conn:
         found = log.newest(conn, user_id, date)
@@ -95,10 +104,19 @@ def explain_command(
             mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
             raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
         beside = _reference(conn, found) if reference else None
+        by_hand = overrides.in_force(conn, user_id, found.as_of)
+        other = whatif.explained(conn, found) if counterfactuals else None
     if json:
-        print_json(found.as_dict() | ({"reference": beside.as_dict()} if beside else {}))
+        more = {"overrides": [override.as_dict(one) for one in by_hand]}
+        logged = {} if for_user else found.as_dict() | more | ({"reference": beside.as_dict()} if beside else {})
+        changes = whatif.as_dict(other, found.currency, found.exponent, lang.value, for_user=for_user) if other else {}
+        print_json(changes if for_user else logged | ({"counterfactuals": changes} if other else {}))
         return
-    explanation.show(found, lang.value)
+    if not for_user:
+        explanation.show(found, lang.value)
+        override.show_in_force(by_hand, lang.value)
+    if other is not None:
+        whatif.show(other, found, lang.value, for_user=for_user)
     if beside is not None:
         _show_reference(beside, lang.value)
 

@@ -12,7 +12,7 @@ import structlog
 from limits.errors import ReviewRefused, SettingsError
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
-from limits.store import policies, reviews
+from limits.store import approvals, policies, reviews
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.reviews import Progress, ReviewRow
 from limits.store.workers import Schedule
@@ -58,13 +58,17 @@ def request_review(
 
     Asked for again it is the one that is there, whatever policy is named now. One that
     failed is tried again. ReviewRefused for a date in the future, or one before a date that
-    the schedule has been reviewed for: limits do not go back in time.
+    the schedule has been reviewed for: limits do not go back in time. PolicyNotApproved for
+    a policy that is not approved to decide.
     """
     refuse_future(as_of)
     with database.connect("operations", "limits review") as conn:
         there = reviews.of_date(conn, schedule, as_of)
+        if there is not None and there.state == "failed":
+            approvals.require(conn, there.policy_hash)  # it goes on by the policy it began with
+            return reviews.reopen(conn, there.review_id)
         if there is not None:
-            return reviews.reopen(conn, there.review_id) if there.state == "failed" else there
+            return there
         later = reviews.later(conn, schedule, as_of)
         if later is not None:
             raise ReviewRefused(
@@ -105,12 +109,16 @@ def due(schedule: Schedule, now: dt.datetime) -> dt.date | None:
 
 
 def review_today(conn: Connection, schedule: Schedule, *, now: dt.datetime, actor: str) -> ReviewRow | None:
-    """The review that a schedule owes at an instant, made unless somebody was quicker; None when it owes none."""
+    """The review that a schedule owes at an instant, made unless somebody was quicker; None when it owes none.
+
+    PolicyNotApproved when its policy is not approved to decide.
+    """
     date = due(schedule, now)
     return None if date is None else _owe(conn, schedule.schedule, date, policy_for(schedule.pack, date), actor)
 
 
 def _owe(conn: Connection, schedule: str, as_of: dt.date, policy: Policy, actor: str) -> ReviewRow:
+    approvals.require_policy(conn, policy)
     policy_hash = policies.store_policy(conn, policy, actor)
     row = reviews.owe_review(conn, schedule=schedule, business_date=as_of, policy_hash=policy_hash, actor=actor)
     if row.created:

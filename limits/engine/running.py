@@ -15,12 +15,15 @@ from typing import Literal, Self
 
 import structlog
 
+from limits.engine.challenging import in_words, shadows
+from limits.engine.challenging import record as record_shadows
 from limits.engine.deciding import code_version, decide_users
 from limits.engine.lease import LeaseKeeper
-from limits.errors import LeaseLost, PolicyError, ReviewRefused
+from limits.errors import LeaseLost, LimitsError, PolicyError, PolicyNotApproved, ReviewRefused
 from limits.policy import Policy, parse_policy
 from limits.settings import Settings
-from limits.store import policies, record, reviews
+from limits.store import approvals, challengers, policies, record, reviews
+from limits.store.challengers import Challenger
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.queries import query
 from limits.store.reviews import Lease, ReviewException, ReviewRow
@@ -82,13 +85,20 @@ def work(
                 return Worked("over")
             if row.state == "owed":
                 return Worked("waits")
+            approvals.require(line.conn, row.policy_hash)
             text = policies.load_policy(line.conn, row.policy_hash)
             policy = parse_policy(text, file=f"policy of review {review_id}")
-        except PolicyError as error:
-            reviews.fail(line.conn, review_id, str(error))
-            log.error("review failed", review_id=review_id, error=str(error))
+            tried = challengers.challengers(line.conn, champion=row.policy_hash, as_of=row.business_date)
+        except (PolicyError, PolicyNotApproved) as error:
+            _fail(line.conn, review_id, error)
             return Worked("over")
-        return _work_shards(database, settings, line, row, policy, worker, seconds, stop)
+        return _work_shards(database, settings, line, row, policy, tried, worker, seconds, stop)
+
+
+def _fail(conn: Connection, review_id: int, error: LimitsError) -> None:
+    """The review cannot go on before somebody mends its policy; asked for again it does."""
+    reviews.fail(conn, review_id, str(error))
+    log.error("review failed", review_id=review_id, error=str(error))
 
 
 class Line:
@@ -140,6 +150,7 @@ def _work_shards(
     line: Line,
     row: ReviewRow,
     policy: Policy,
+    tried: Sequence[Challenger],
     worker: str,
     seconds: float,
     stop: Callable[[], bool],
@@ -157,7 +168,11 @@ def _work_shards(
                 return Worked("busy", shards, users)
             keeper.hold(lease)
             try:
-                run = run_shard(settings, line, lease, row, policy, keeper=keeper, stop=enough)
+                run = run_shard(settings, line, lease, row, policy, keeper=keeper, tried=tried, stop=enough)
+            except PolicyNotApproved as error:  # withdrawn meanwhile
+                reviews.give_back(line.conn, lease)
+                _fail(line.conn, row.review_id, error)
+                return Worked("over", shards, users)
             except ReviewRefused as error:  # cancelled meanwhile
                 log.warning("review stopped", review_id=row.review_id, reason=str(error))
                 return Worked("over", shards, users)
@@ -166,7 +181,7 @@ def _work_shards(
                 continue
             except record.MISFIT as error:
                 # Nobody can go on before somebody mends it; the next one need not wait for the lease to end.
-                reviews.give_back(line.conn, lease, error=_in_words(error))
+                reviews.give_back(line.conn, lease, error=in_words(error))
                 raise
             finally:
                 keeper.release()
@@ -194,13 +209,14 @@ def run_shard(
     policy: Policy,
     *,
     keeper: LeaseKeeper,
+    tried: Sequence[Challenger] = (),
     stop: Callable[[], bool] = lambda: False,
 ) -> ShardRun:
     """Decides and applies a leased shard, one transaction for each chunk of users.
 
     Each round asks the database who is left: users decided by an earlier holder of the
     lease, or by a commit whose reply was lost, are not; users whose limit moved meanwhile
-    are, and are decided again.
+    are, and are decided again. ``tried``: challengers that decide in the shadow.
     """
     users, fruitless, before = 0, 0, -1
     while True:
@@ -223,11 +239,12 @@ def run_shard(
                     users += before - len(reviews.remaining(line.conn, lease, row.business_date))
                     reviews.give_back(line.conn, lease)
                     return ShardRun(False, users)
-                _run_chunk(line.conn, lease, row, policy, left[start : start + settings.chunk_users], keeper)
+                chunk = left[start : start + settings.chunk_users]
+                _run_chunk(line.conn, lease, row, policy, chunk, keeper, tried)
         except (*TROUBLE, record.AlreadyDecided) as error:
             # Also when COMMIT itself failed: whether it took effect is read in the next round.
             fruitless += 1
-            log.warning("database trouble", review_id=lease.review_id, shard=lease.shard, error=_in_words(error))
+            log.warning("database trouble", review_id=lease.review_id, shard=lease.shard, error=in_words(error))
             if fruitless >= PATIENCE:
                 raise
             line.close()
@@ -242,6 +259,7 @@ def _run_chunk(
     policy: Policy,
     user_ids: Sequence[int],
     keeper: LeaseKeeper,
+    tried: Sequence[Challenger],
 ) -> None:
     """Decides some users and applies it in one transaction; users whose line moved on are left for the next round.
 
@@ -250,9 +268,12 @@ def _run_chunk(
     """
     try:
         decided = decide_users(conn, policy, row.business_date, user_ids)
+        made = shadows(tried, policy, decided)
         _wait_for_the_test()
         keeper.check()
         with conn.transaction():
+            # Before anything is staged; whoever withdraws the policy now waits for this transaction.
+            approvals.require(conn, row.policy_hash)
             if len(decided.portfolio):
                 stale = record.apply_decisions(
                     conn,
@@ -265,6 +286,7 @@ def _run_chunk(
                 )
                 if stale:
                     log.info("limits moved on meanwhile", review_id=lease.review_id, users=len(stale))
+                record_shadows(conn, lease, decided, made, leave_out=stale)
             # After the decisions: those check the lease while it is not yet locked by this transaction.
             reviews.record_exceptions(conn, lease, row.business_date, decided.exceptions)
     except NOT_THE_USER:
@@ -275,17 +297,13 @@ def _run_chunk(
             return
         middle = len(user_ids) // 2
         for half in (user_ids[:middle], user_ids[middle:]):
-            _run_chunk(conn, lease, row, policy, half, keeper)
+            _run_chunk(conn, lease, row, policy, half, keeper, tried)
 
 
 def _set_aside(conn: Connection, lease: Lease, row: ReviewRow, user_id: int, error: Exception) -> None:
     log.error("user set aside", review_id=lease.review_id, user_id=user_id, exc_info=error)
-    aside = ReviewException(user_id, "quarantined", "engine_error", _in_words(error))
+    aside = ReviewException(user_id, "quarantined", "engine_error", in_words(error))
     reviews.record_exceptions(conn, lease, row.business_date, [aside])
-
-
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
 
 
 def _wait_for_the_test() -> None:

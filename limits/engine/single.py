@@ -18,8 +18,8 @@ from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused, U
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
 from limits.settings import Settings
+from limits.store import approvals, pending, policies, recomputes, record, reviews
 from limits.store import log as adjustment_log
-from limits.store import pending, policies, recomputes, record, reviews
 from limits.store.db import TROUBLE, Connection, Database, Role
 from limits.store.log import LogEntry
 from limits.store.pending import Change
@@ -105,7 +105,8 @@ def recompute(
 
     A second call with the same key gives the entry that the first one made. KeyReused when
     the key stands for something else; UserHeld while a review is about to decide the user;
-    ReviewRefused when there is nothing to decide on.
+    ReviewRefused when there is nothing to decide on; PolicyNotApproved, when applied, for a
+    policy that is not approved to decide.
     """
     with database.connect("operations", "limits recompute") as conn:
         if key is not None and (done := done_before(conn, key, user_id, reason, as_of)):
@@ -113,6 +114,8 @@ def recompute(
         date = as_of or today()
         refuse_past(conn, user_id, date)
         chosen = policy_for(policy or settings.policy, date)
+        if apply:
+            approvals.require_policy(conn, chosen)
         reviews.refresh_cash_flow(conn)
         order = Order(user_id, date, chosen, actor, reason, key)
         if not apply:

@@ -121,13 +121,14 @@ def dry_run(
         reviews.refresh_cash_flow(conn)
         total = reviews.count_users(conn)
         progress(0, total)
-        for user_ids in _chunks(conn, settings.chunk_users):
+        for user_ids in chunks(conn, settings.chunk_users):
             run.add(decide_users(conn, chosen, as_of, user_ids))
             progress(run.users, max(total, run.users))
     return run
 
 
-def _chunks(conn: Connection, size: int) -> Iterator[list[int]]:
+def chunks(conn: Connection, size: int) -> Iterator[list[int]]:
+    """Everybody, so many users at a time, in order."""
     after = 0
     while user_ids := reviews.users_after(conn, after, limit=size):
         yield user_ids

@@ -6,7 +6,7 @@ Nothing here writes. The connection should be of the role ``auditor``, which may
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,8 +105,7 @@ class LogEntry:
     @property
     def ceilings(self) -> list[tuple[Reason, int]]:
         """Every ceiling that set a bound, lowest first; of equal ones the first in the list of rules."""
-        bounds = [(Reason(k), value) for k, value in enumerate(self.ceilings_minor) if value is not None]
-        return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
+        return binding_order(self.ceilings_minor)
 
     @property
     def reasons(self) -> list[Reason]:
@@ -156,6 +155,12 @@ class LogEntry:
 
 
 _PLACE = {ceiling.reason: place for place, ceiling in enumerate(CEILINGS)}
+
+
+def binding_order(ceilings_minor: Sequence[int | None]) -> list[tuple[Reason, int]]:
+    """Ceilings as the log keeps them, lowest first; of equal ones the first in the list of rules."""
+    bounds = [(Reason(k), value) for k, value in enumerate(ceilings_minor) if value is not None]
+    return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
 
 
 def reason_code(reason: Reason) -> str:

@@ -30,6 +30,11 @@ def read_pack(name: str) -> list[Policy]:
 
     PolicyError names what cannot be read, and every mistake with file and line.
     """
+    return [policy for _, policy in read_pack_files(name)]
+
+
+def read_pack_files(name: str) -> list[tuple[str, Policy]]:
+    """The policies of a pack as ``read_pack``, each with the name of its file."""
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir():
         files: list[Traversable] = list((_shipped() / name).iterdir())
     else:
@@ -48,9 +53,9 @@ def read_pack(name: str) -> list[Policy]:
     wanted = sorted((file for file in files if file.name.endswith(".toml")), key=lambda file: file.name)
     if not wanted:
         raise PolicyError(f"{name} holds no policy; a policy is a file that ends in .toml")
-    history = [read_policy(file) for file in wanted]
-    _check_history(name, history)
-    return sorted(history, key=lambda policy: policy.effective_on)
+    found = [(file.name, read_policy(file)) for file in wanted]
+    _check_history(name, [policy for _, policy in found])
+    return sorted(found, key=lambda pair: pair[1].effective_on)
 
 
 def lasting_name(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg.rows import class_row, scalar_row
 
 from limits.errors import NotFound
+from limits.store import approvals
 from limits.store.db import Connection
 from limits.store.queries import query
 from limits.store.reviews import Lease
@@ -84,13 +85,15 @@ def begin(
 
     ``request_id`` and ``change_id``: the request that it answers, the change that it carries
     out. None when another call with the same key was quicker; that one has committed by then.
+    PolicyNotApproved unless the policy is approved to decide.
     """
     with conn.cursor(row_factory=scalar_row) as cursor:
         parameters = {
             "as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason, "key": key,
             "request_id": request_id, "change_id": change_id,
         }  # fmt: skip
-        review_id = cursor.execute(query("recompute_begin"), parameters).fetchone()
+        with approvals.in_words():
+            review_id = cursor.execute(query("recompute_begin"), parameters).fetchone()
         if review_id is None:
             return None
         cursor.execute(query("recompute_shard"), {"review_id": review_id, "user_id": user_id, "worker": worker})

@@ -15,8 +15,9 @@ from psycopg.rows import scalar_row
 
 from limits.decision import Decisions
 from limits.dispositions import Disposition, Dispositions
-from limits.errors import ChangeEnded, LeaseLost, ReviewRefused
+from limits.errors import ChangeEnded, LeaseLost, PolicyNotApproved, ReviewRefused
 from limits.portfolio import UNBOUNDED, Dates, Int, Portfolio
+from limits.store import approvals
 from limits.store.queries import query
 from limits.store.reviews import Lease
 
@@ -51,8 +52,9 @@ def apply_decisions(
 
     Returns the users whose credit line had moved on since it was read, or for whom another
     change waits by now: nothing was done for them. LeaseLost when another worker holds the
-    shard by now; ReviewRefused when the review no longer runs; ChangeEnded when the change or
-    the request that the review is about is no longer open.
+    shard by now; ReviewRefused when the review no longer runs, PolicyNotApproved when its
+    policy was withdrawn; ChangeEnded when the change or the request that the review is about
+    is no longer open.
     """
     rows = encode(lease, portfolio, decisions, dispositions, digests)
     try:
@@ -74,6 +76,8 @@ def apply_decisions(
             raise LeaseLost(message) from error
         if error.sqlstate == "LM005":
             raise ChangeEnded(message) from error
+        if error.sqlstate == approvals.NOT_APPROVED:
+            raise PolicyNotApproved(f"{message}; {approvals.MEND}") from error
         raise
 
 

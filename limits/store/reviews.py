@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import RowMaker, class_row, dict_row, scalar_row
 
 from limits.errors import LeaseLost, NotFound
-from limits.store import cash_flow
+from limits.store import approvals, cash_flow
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
@@ -217,9 +217,13 @@ def users_after(conn: Connection, after: int, *, limit: int) -> list[int]:
 
 
 def owe_review(conn: Connection, *, schedule: str, business_date: dt.date, policy_hash: bytes, actor: str) -> ReviewRow:
-    """The review of that schedule and date; ``created`` says whether this call made it. Callers may race."""
+    """The review of that schedule and date; ``created`` says whether this call made it. Callers may race.
+
+    PolicyNotApproved unless the policy is approved to decide.
+    """
     parameters = {"schedule": schedule, "business_date": business_date, "policy_hash": policy_hash, "actor": actor}
-    created = conn.execute(query("review_owe"), parameters).fetchone() is not None
+    with approvals.in_words():
+        created = conn.execute(query("review_owe"), parameters).fetchone() is not None
     row = of_date(conn, schedule, business_date)
     assert row is not None, "the row was there or has just been made, and reviews are never deleted"
     return dataclasses.replace(row, created=created)

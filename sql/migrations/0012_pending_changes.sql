@@ -1,4 +1,4 @@
--- depends: 0009_policy_inputs
+-- depends: 0009_policy_inputs 0011_overrides_approvals
 -- Where a change waits: requests, offers, announced changes, consent. A decision says how it takes
 -- effect, and the one function that changes limits also opens and carries out what waits.
 
@@ -54,7 +54,7 @@ BEGIN
         RAISE EXCEPTION 'lease % on shard % of review % is no longer held: nothing applied', p_token, p_shard, p_review
             USING ERRCODE = 'LM002';
     END IF;
-    -- Here, with 0011_overrides_approvals: PERFORM limits.require_approved(v_review.policy_hash);
+    PERFORM limits.require_approved(v_review.policy_hash);
 
     PERFORM 1 FROM limits.credit_lines c
       JOIN limits.decision_stage d ON d.user_id = c.user_id

@@ -19,11 +19,11 @@ import redis
 from limits import engine
 from limits.engine import running
 from limits.settings import Settings, make_settings
-from limits.store import reviews, workers
+from limits.store import approvals, policies, reviews, workers
 from limits.store.db import Connection, Database
 from limits.store.reviews import ReviewRow
 from tasks.app import WORK, make_app, wake
-from tests import builders, invariants
+from tests import builders, governance, invariants
 from tests.faults.processes import Process, alive, decided, is_done, started, until
 
 pytestmark = pytest.mark.slow
@@ -163,6 +163,26 @@ def test_a_worker_that_is_stopped_gives_its_lease_back(
     leased = conn.execute("SELECT count(*) FROM limits.shards WHERE state = 'leased'").fetchone()
     assert leased == (0,), said
     assert not workers.list_workers(conn, "worker")
+
+
+@pytest.mark.parametrize("settings", BROKERS[:1], indirect=True)
+def test_a_policy_withdrawn_in_the_middle_ends_the_review_and_wakes_nobody(
+    database: Database, settings: Settings, conn: Connection
+) -> None:
+    row = ask(database, settings)
+    (one,) = (one for one in approvals.history(conn, "standard") if one.state == "approved")
+    with started(settings, ("worker",), **SLOW) as (worker,):
+        until(lambda: decided(conn, row.review_id) >= 10)
+        approvals.decide(conn, one.approval_id, "withdraw", actor="Dora", reason="stop")
+        applied = decided(conn, row.review_id)
+        until(lambda: reviews.get(conn, row.review_id).state == "failed", LIMIT_SECONDS)
+        assert decided(conn, row.review_id) == applied < USERS
+        assert reviews.unfinished(conn) == []
+        governance.approve(conn, policies.read_pack("standard")[0])
+        ask(database, settings)
+        until(lambda: is_done(conn, row.review_id), LIMIT_SECONDS)
+        assert worker.stop() == 0
+    assert_everybody_once(conn, row.review_id)
 
 
 def test_two_schedulers_and_three_workers(database: Database, settings: Settings, conn: Connection) -> None:

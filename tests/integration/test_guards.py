@@ -37,9 +37,13 @@ def review(conn: Connection) -> int:
         "INSERT INTO limits.policies VALUES (%s, 'p', '2020-01-01', %s, 'test')",
         (hashlib.sha256(body.encode()).digest(), body),
     )
+    conn.execute(
+        "SELECT limits.propose_policy(policy_hash, 'champion', 'mia', '') FROM limits.policies WHERE pack = 'p'"
+    )
+    conn.execute("SELECT limits.decide_policy(max(approval_id), 'approve', 'chen', '') FROM limits.policy_approvals")
     row = conn.execute(
         """INSERT INTO limits.reviews (kind, schedule, business_date, state, policy_hash, actor, users_total)
-           SELECT 'scheduled', 'test', %s, 'running', policy_hash, 'test', 1 FROM limits.policies
+           SELECT 'scheduled', 'test', %s, 'running', policy_hash, 'test', 1 FROM limits.policies WHERE pack = 'p'
            RETURNING review_id""",
         (builders.AS_OF,),
     ).fetchone()

@@ -121,11 +121,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(
     assert printed.err.splitlines()[-1].startswith(f"setup: cannot prepare {venv}: Not a directory")
 
 
-def test_the_wheel_carries_the_schema(tmp_path: Path) -> None:
+def test_the_wheel_carries_the_schema_and_the_cases(tmp_path: Path) -> None:
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (ROOT / "tests" / "cases").glob("*.toml"):
+        assert f"limits/casebook/cases/{path.name}" in names
     for path in (ROOT / "sql").rglob("*.sql"):
         assert f"limits/{path.relative_to(ROOT).as_posix()}" in names
     for path in [*(ROOT / "limits" / "policies").rglob("*.toml"), *(ROOT / "limits" / "samples" / "data").rglob("*")]:

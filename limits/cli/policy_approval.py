@@ -1,0 +1,197 @@
+"""limits policy propose, approve, reject, withdraw, history: who decides what decides."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.engine.governing import Decision
+    from limits.store.approvals import Approval, Verdict
+
+ProposalId = Annotated[int, common.number_argument("ID", "Number of the proposal.")]
+Why = Annotated[str, common.words_option("--reason", "Why, as the history shall say.")]
+
+#: How many digits of a hash a table shows; JSON has all.
+SHORT = 12
+
+
+class Role(enum.StrEnum):
+    """What a policy is proposed for."""
+
+    CHAMPION = "champion"
+    CHALLENGER = "challenger"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group."""
+    app.command("propose")(propose)
+    app.command("approve")(approve)
+    app.command("reject")(reject)
+    app.command("withdraw")(withdraw)
+    app.command("history")(history)
+
+
+def propose(
+    name: Annotated[
+        str,
+        typer.Argument(metavar="POLICY", help="A TOML file, a folder of them or a pack by name.", show_default=False),
+    ],
+    reason: Why,
+    role: Annotated[
+        Role, typer.Option("--role", help="champion: it decides. challenger: it is tried in the shadow.")
+    ] = Role.CHAMPION,
+    actor: common.Actor = None,
+    json: common.Json = False,
+) -> None:
+    """Propose a policy; it decides once somebody else has approved it."""
+    from limits.engine import governing
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json
+
+    settings = get_settings()
+    with common.database(settings) as database:
+        who = common.the_actor(settings, actor)
+        made = governing.propose_policy(database, name, role=role.value, actor=who, reason=reason)
+    if json:
+        print_json({"proposals": [as_dict(one) for one in made]})
+        return
+    _table([one.approval for one in made])
+    for one in made:
+        number = one.approval.approval_id
+        if one.approval.state == "approved":
+            note(f"proposal {number} is approved already: nothing was changed")
+        elif one.changed:
+            note(f"proposed; another person approves it: limits policy approve {number} --reason '...'")
+        else:
+            note(f"proposal {number} was there already: nothing was changed")
+
+
+def approve(number: ProposalId, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Approve a policy that somebody else proposed; one of the same pack and date that was approved is withdrawn."""
+    _decide(number, "approve", reason, actor, json=json)
+
+
+def reject(number: ProposalId, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Reject a policy that somebody else proposed."""
+    _decide(number, "reject", reason, actor, json=json)
+
+
+def withdraw(number: ProposalId, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Take back a proposal or an approval; nothing is applied by the policy any more, not even by a running review."""
+    _decide(number, "withdraw", reason, actor, json=json)
+
+
+def _decide(number: int, verdict: Verdict, reason: str, actor: str | None, *, json: bool) -> None:
+    from limits.engine import governing
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json
+
+    settings = get_settings()
+    with common.database(settings) as database:
+        who = common.the_actor(settings, actor)
+        made = governing.decide_policy(database, number, verdict, actor=who, reason=reason)
+    if json:
+        print_json(as_dict(made))
+        return
+    _table([made.approval])
+    one = made.approval
+    by = one.withdrawn_by if one.state == "withdrawn" else one.checker
+    note(
+        f"proposal {number} is {one.state}"
+        if made.changed
+        else f"it was {one.state} by {by} before: nothing was changed"
+    )
+
+
+def history(
+    pack: Annotated[
+        str | None, typer.Argument(metavar="PACK", help="Only policies of this pack.", show_default=False)
+    ] = None,
+    json: common.Json = False,
+) -> None:
+    """Every policy ever proposed, oldest first: by whom, who decided on it, and whether it stands."""
+    from limits.store import approvals
+    from limits.terminal import note, print_json
+
+    with common.database() as database, database.connect("auditor", "limits policy history") as conn:
+        found = approvals.history(conn, pack)
+    if json:
+        print_json({"proposals": [_approval_dict(one) for one in found]})
+    elif found:
+        _table(found)
+    else:
+        note("no policy was proposed yet; propose one: limits policy propose FILE --reason '...'")
+
+
+def _table(found: list[Approval]) -> None:
+    from limits.terminal import table
+
+    table(
+        (
+            "id",
+            "pack",
+            "effective on",
+            "sha256",
+            "role",
+            "state",
+            "proposed",
+            "maker",
+            "decided",
+            "checker",
+            "ended by",
+        ),
+        [
+            (
+                str(one.approval_id),
+                one.pack,
+                one.effective_on.isoformat(),
+                one.policy_hash.hex()[:SHORT],
+                one.role,
+                one.state,
+                f"{one.proposed_at:%Y-%m-%d %H:%M}",
+                _said(one.maker, one.reason),
+                f"{one.decided_at:%Y-%m-%d %H:%M}" if one.decided_at else "",
+                _said(one.checker, one.decided_reason),
+                _said(one.withdrawn_by, one.withdrawn_reason),
+            )
+            for one in found
+        ],
+        numbers=("id",),
+    )
+
+
+def _said(who: str | None, why: str) -> str:
+    return "" if who is None else f"{who}: {why}" if why else who
+
+
+def as_dict(made: Decision) -> dict[str, Any]:
+    """A proposal for a machine, and whether this call changed it."""
+    return {**_approval_dict(made.approval), "changed": made.changed}
+
+
+def _approval_dict(one: Approval) -> dict[str, Any]:
+    return {
+        "approval_id": one.approval_id,
+        "pack": one.pack,
+        "effective_on": one.effective_on.isoformat(),
+        "policy_hash": one.policy_hash.hex(),
+        "role": one.role,
+        "state": one.state,
+        "maker": one.maker,
+        "maker_session": one.maker_session,
+        "proposed_at": one.proposed_at.isoformat(),
+        "reason": one.reason,
+        "checker": one.checker,
+        "checker_session": one.checker_session,
+        "decided_at": one.decided_at.isoformat() if one.decided_at else None,
+        "decided_reason": one.decided_reason,
+        "withdrawn_by": one.withdrawn_by,
+        "withdrawn_session": one.withdrawn_session,
+        "withdrawn_at": one.withdrawn_at.isoformat() if one.withdrawn_at else None,
+        "withdrawn_reason": one.withdrawn_reason,
+    }

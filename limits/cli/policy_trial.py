@@ -1,0 +1,256 @@
+"""limits policy diff, limits policy simulate: what a new policy says, and what it would do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.engine.simulating import Moved, Side, Simulated, Simulation
+    from limits.policy import Policy
+    from limits.policy_changes import PolicyChange
+
+_POLICY = "A pack by name, a TOML file or a folder of them; PACK@DATE: as in force on a date. Default date: today."
+#: Reasons and movers printed for each date.
+SHOWN = 5
+
+
+def register(policy: typer.Typer) -> None:
+    """Add the commands to the group."""
+    policy.command("diff")(diff_command)
+    policy.command("simulate")(simulate_command)
+
+
+def read_named(name: str) -> Policy:
+    """The policy of ``NAME`` (the only one of a file, else the one in force today) or ``NAME@DATE``."""
+    from limits.policy import policy_at
+    from limits.store.policies import read_pack
+
+    match = re.fullmatch(r"(.+)@(\d{4}-\d{2}-\d{2})", name)
+    if match:
+        return policy_at(read_pack(match[1]), common.read_date(match[2]))
+    history = read_pack(name)
+    return history[0] if len(history) == 1 else policy_at(history, common.today())
+
+
+# diff ---------------------------------------------------------------------------------------
+
+
+def diff_command(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=_POLICY, show_default=False)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The other one, named the same way.", show_default=False)],
+    json: common.Json = False,
+) -> None:
+    """What NEW says that OLD does not: every key that differs, in words, and whether it is stricter or looser."""
+    from limits.policy_changes import policy_changes
+    from limits.terminal import note, print_json, say, table
+
+    one, other = read_named(old), read_named(new)
+    changes = policy_changes(one, other)
+    if json:
+        print_json({"old": _named(one), "new": _named(other), "changes": [_change_dict(c) for c in changes]})
+        return
+    say(f"{_title(one)} -> {_title(other)}: {len(changes)} differences", strong=True)
+    if changes:
+        rows = [(c.key, c.old or "-", c.new or "-", f"{c.words}: {c.direction.name.lower()}") for c in changes]
+        table(("key", "old", "new", "in words"), rows)
+    elif one.policy_hash != other.policy_hash:
+        note("the texts differ, and say the same")
+
+
+def _named(policy: Policy) -> dict[str, str]:
+    return {
+        "pack": policy.pack,
+        "effective_on": policy.effective_on.isoformat(),
+        "currency": policy.currency,
+        "policy_hash": policy.policy_hash.hex(),
+    }
+
+
+def _title(policy: Policy) -> str:
+    return f"{policy.pack} of {policy.effective_on} ({policy.policy_hash.hex()[:12]})"
+
+
+def _change_dict(change: PolicyChange) -> dict[str, Any]:
+    return {
+        "key": change.key,
+        "old": change.old,
+        "new": change.new,
+        "direction": change.direction.name.lower(),
+        "words": change.words,
+    }
+
+
+# simulate -----------------------------------------------------------------------------------
+
+
+def simulate_command(
+    new: Annotated[str, typer.Argument(metavar="NEW", help=_POLICY, show_default=False)],
+    as_of: Annotated[str, common.date_option("--as-of", "The business date (UTC) to decide everybody for.")],
+    last: Annotated[int, typer.Option("--last", min=0, max=120, help="So many past reviews before that date too.")] = 0,
+    champion: Annotated[
+        str | None,
+        common.words_option(
+            "--champion",
+            "The policy to compare with. Default: of each review its own, else the policy in force.",
+            "NAME",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw it too; the ending, .png or .svg, says how.")
+    ] = None,
+    json: common.Json = False,
+) -> None:
+    """What NEW would do beside the policy that decides now, on a date and in past reviews. Nothing is changed."""
+    from limits.engine.simulating import simulate
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json, progress
+
+    date: Any = as_of  # the option's parser has made a date of it
+    policy, settings = read_named(new), get_settings()
+    with common.database(settings) as database:
+        common.load_forecast()
+        with progress(f"trying {policy.pack} of {policy.effective_on}", quiet=json) as bar:
+            made = simulate(database, settings, policy, as_of=date, last=last, champion=champion, progress=bar)
+    if plot is not None:
+        from limits.cli.policy_plot import draw
+
+        draw(plot, made)
+    if json:
+        print_json(_dict(made))
+        return
+    for one in made.dates:
+        _print_date(made, one)
+    if made.users_waiting:
+        note(
+            f"{made.users_waiting:,} users have imported events that no review has counted yet; they are left out here"
+        )
+    if plot is not None:
+        note(f"drawn: {plot}")
+
+
+def _print_date(made: Simulation, one: Simulated) -> None:
+    from limits.money import major, money
+    from limits.store.log import ACTIONS
+    from limits.terminal import say, table
+
+    what = f"review {one.review_id}, as of {one.as_of}" if one.review_id else f"as of {one.as_of}"
+    say(f"{what}: {one.decided:,} users decided, {one.flipped:,} otherwise by the new policy", strong=True)
+    say(f"  champion   {_title(one.champion.policy)}")
+    say(f"  new        {_title(one.new.policy)}")
+    for outcome, reason in sorted(one.exceptions):
+        say(f"  {outcome:<10} {one.exceptions[outcome, reason]:,} users: {reason}")
+    say("  who flips: champion down, new policy across")
+    columns = ("champion", *(ACTIONS[action] for action in (1, 0, -1)))
+    flips = [(ACTIONS[old], *(f"{one.flips[old, new]:,}" for new in (1, 0, -1))) for old in (1, 0, -1)]
+    table(columns, flips, numbers=columns[1:])
+    before = money(one.exposure_before_minor, made.exponent, made.new.currency)
+    say(f"  exposure   {before} before")
+    for name, side in (("champion", one.champion), ("new", one.new)):
+        after = money(side.exposure_after_minor, made.exponent, made.new.currency)
+        halted = ", ".join(one.tripped(side))
+        say(f"  {name:<10} {after} after; breakers: {f'HALTED by {halted}' if halted else 'none trips'}")
+    _print_reasons(one)
+    movers = [*one.higher[:SHOWN], *one.lower[:SHOWN]]
+    if movers:
+        say("  largest differences")
+        columns = ("user", "before", "champion", "new", "difference", "bound by", "and by the new policy")
+        table(columns, [_mover_row(m, lambda v: major(v, made.exponent)) for m in movers], numbers=columns[:5])
+
+
+def _print_reasons(one: Simulated) -> None:
+    from limits.store.log import ACTIONS, reason_code
+    from limits.terminal import say, table
+
+    total = one.champion.reasons + one.new.reasons
+    say("  lowest ceiling of each decision")
+    rows = [
+        (ACTIONS[key[0]], reason_code(key[1]), f"{one.champion.reasons[key]:,}", f"{one.new.reasons[key]:,}")
+        for key, _ in total.most_common(2 * SHOWN)
+    ]
+    columns = ("action", "bound by", "champion", "new")
+    table(columns, rows, numbers=columns[2:])
+
+
+def _mover_row(moved: Moved, amount: Any) -> tuple[str, ...]:
+    from limits.store.log import reason_code
+
+    return (
+        str(moved.user_id),
+        *(amount(v) for v in (moved.before_minor, moved.champion_minor, moved.new_minor)),
+        ("+" if moved.difference_minor > 0 else "") + amount(moved.difference_minor),
+        reason_code(moved.champion_binding),
+        reason_code(moved.new_binding),
+    )
+
+
+def _dict(made: Simulation) -> dict[str, Any]:
+    return {
+        "simulation": True,
+        "currency": made.new.currency,
+        "exponent": made.exponent,
+        "new": _named(made.new),
+        "users_waiting": made.users_waiting,
+        "dates": [_date_dict(one) for one in made.dates],
+    }
+
+
+def _date_dict(one: Simulated) -> dict[str, Any]:
+    from limits.store.log import ACTIONS
+
+    return {
+        "as_of": one.as_of.isoformat(),
+        "review_id": one.review_id,
+        "users": one.users,
+        "decided": one.decided,
+        "quarantined": one.quarantined,
+        "exceptions": [
+            {"outcome": outcome, "reason": reason, "users": users}
+            for (outcome, reason), users in sorted(one.exceptions.items())
+        ],
+        "exposure_before_minor": one.exposure_before_minor,
+        "champion": _side_dict(one, one.champion),
+        "new": _side_dict(one, one.new),
+        "flipped": one.flipped,
+        "flips": [
+            {"champion": ACTIONS[old], "new": ACTIONS[new], "users": users}
+            for (old, new), users in sorted(one.flips.items(), reverse=True)
+        ],
+        "movers": [_mover_dict(m) for m in (*one.higher, *one.lower)],
+    }
+
+
+def _side_dict(one: Simulated, side: Side) -> dict[str, Any]:
+    from limits.store.log import ACTIONS, reason_code
+
+    return {
+        **_named(side.policy),
+        "raised": side.raised,
+        "held": side.held,
+        "lowered": side.lowered,
+        "fallback": side.fallback,
+        "exposure_after_minor": side.exposure_after_minor,
+        "breakers": list(one.tripped(side)),
+        "reasons": [
+            {"action": ACTIONS[action], "binding": reason_code(reason), "users": users}
+            for (action, reason), users in side.reasons.most_common()
+        ],
+    }
+
+
+def _mover_dict(moved: Moved) -> dict[str, Any]:
+    from limits.store.log import reason_code
+
+    return {
+        "user_id": moved.user_id,
+        "limit_before_minor": moved.before_minor,
+        "champion_minor": moved.champion_minor,
+        "new_minor": moved.new_minor,
+        "champion_binding": reason_code(moved.champion_binding),
+        "new_binding": reason_code(moved.new_binding),
+    }

@@ -1,0 +1,106 @@
+"""Challengers in the shadow: other policies decide on the same inputs as the night's review, and nothing is applied.
+
+Whatever goes wrong with a challenger, the champion's decisions stand: it is logged, and a row
+of limits.challenger_failures says which users it decided nothing about.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from limits.decision import Decisions, decide
+from limits.engine.deciding import Decided, code_version
+from limits.errors import PolicyError
+from limits.policy import Policy, parse_policy
+from limits.store import challengers
+from limits.store.challengers import Challenger
+from limits.store.db import TROUBLE, Connection
+from limits.store.reviews import Lease
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Shadow:
+    """What a challenger made of some users: its decisions, or else the error."""
+
+    policy_hash: bytes
+    decisions: Decisions | None = None
+    error: str = ""
+
+
+def shadows(tried: Sequence[Challenger], champion: Policy, decided: Decided) -> list[Shadow]:
+    """What each challenger of the champion's currency makes of the users that were decided. Writes nothing."""
+    made = []
+    for challenger in tried if len(decided.portfolio) else ():
+        try:
+            policy = _read(challenger.body)
+            if policy.policy_hash != bytes(challenger.policy_hash):
+                raise PolicyError("the challenger's text is not the one that was approved")
+            if policy.currency == champion.currency:
+                made.append(Shadow(challenger.policy_hash, _decide(policy, champion, decided)))
+        except Exception as error:  # noqa: BLE001  whatever it is, it is the challenger's and not the night's
+            made.append(Shadow(challenger.policy_hash, error=in_words(error)))
+    return made
+
+
+def record(
+    conn: Connection, lease: Lease, decided: Decided, made: Sequence[Shadow], *, leave_out: Sequence[int]
+) -> None:
+    """Writes the shadows into the caller's transaction, beside the champion's decisions.
+
+    ``leave_out``: users whose line had moved on; they come again.
+    """
+    for shadow in made:
+        error = shadow.error
+        if shadow.decisions is not None:
+            try:
+                challengers.write(
+                    conn, lease, shadow.policy_hash, decided.portfolio, shadow.decisions, decided.digests,
+                    code_version(), leave_out=leave_out,
+                )  # fmt: skip
+            except TROUBLE:
+                raise  # the connection is gone, and the champion's decisions with it
+            except Exception as refused:  # noqa: BLE001  as above
+                error = in_words(refused)
+        if error:
+            _record_failure(conn, lease, shadow.policy_hash, decided, leave_out, error)
+
+
+def _record_failure(
+    conn: Connection, lease: Lease, policy_hash: bytes, decided: Decided, leave_out: Sequence[int], error: str
+) -> None:
+    log.error("challenger failed", review_id=lease.review_id, policy_hash=policy_hash.hex(), error=error)
+    left = sorted(set(decided.portfolio.user_id.tolist()).difference(leave_out))
+    if not left:
+        return
+    try:
+        challengers.write_failure(conn, lease, policy_hash, left, error)
+    except TROUBLE:
+        raise
+    except Exception as second:
+        log.exception("not even that could be written down", error=in_words(second))
+
+
+def _decide(policy: Policy, champion: Policy, decided: Decided) -> Decisions:
+    """On the champion's forecast, unless the challenger looks another number of months ahead."""
+    capacity = decided.decisions.capacity
+    if policy.capacity.horizon_months != champion.capacity.horizon_months:
+        from limits.capacity import estimate_capacity  # here, for it loads the kernels
+
+        capacity = estimate_capacity(decided.portfolio.cash_flow, policy.capacity.horizon_months)
+    return decide(decided.portfolio, capacity, policy)
+
+
+@functools.lru_cache(maxsize=64)
+def _read(body: str) -> Policy:
+    return parse_policy(body, file="the challenger")
+
+
+def in_words(error: Exception) -> str:
+    """An error as it is kept in a row: its kind and its first 500 characters, on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]

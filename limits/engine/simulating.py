@@ -1,0 +1,255 @@
+"""A simulation: another policy over the inputs of a date and of past reviews, beside the one that decided.
+
+Each date is decided twice from the same snapshot, by the champion and by the new policy, with
+the limits as they stood then. Nothing is written: the database refuses to.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import heapq
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from limits.breakers import Counts, tripped
+from limits.decision import Decisions, decide
+from limits.engine.asking import policy_for, refuse_future
+from limits.engine.trying import KEPT, chunks
+from limits.errors import PolicyError
+from limits.policy import Policy, parse_policy
+from limits.portfolio import Int, Portfolio
+from limits.reasons import Reason
+from limits.settings import Settings
+from limits.store import past, policies, recomputes, reviews
+from limits.store.db import Connection, Database
+from limits.store.load import Excluded, load_portfolio
+from limits.store.past import Done
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A user about whom the two policies differ: amounts in minor units."""
+
+    user_id: int
+    before_minor: int
+    champion_minor: int
+    new_minor: int
+    champion_binding: Reason
+    new_binding: Reason
+
+    @property
+    def difference_minor(self) -> int:
+        """How much higher the limit is by the new policy."""
+        return self.new_minor - self.champion_minor
+
+
+@dataclass
+class Side:
+    """What one of the two policies comes to on a date."""
+
+    policy: Policy
+    raised: int = 0
+    held: int = 0
+    lowered: int = 0
+    fallback: int = 0
+    exposure_after_minor: int = 0
+    reasons: Counter[tuple[int, Reason]] = field(default_factory=Counter)  # by action and binding ceiling
+
+    def add(self, made: Decisions) -> None:
+        """Counts some more users."""
+        action = made.action
+        self.raised += int((action > 0).sum())
+        self.held += int((action == 0).sum())
+        self.lowered += int((action < 0).sum())
+        self.fallback += int((made.reason_bits >> Reason.MODEL_FELL_BACK & 1).sum())
+        self.exposure_after_minor += int(made.limit_after.sum())
+        self.reasons.update(
+            (act, Reason(binding)) for act, binding in zip(action.tolist(), made.binding.tolist(), strict=True)
+        )
+
+
+@dataclass
+class Simulated:
+    """One date by both policies. ``review_id``: the review done again, None for a date without one."""
+
+    as_of: dt.date
+    review_id: int | None
+    champion: Side
+    new: Side
+    users: int = 0
+    decided: int = 0
+    quarantined: int = 0
+    exceptions: Counter[tuple[str, str]] = field(default_factory=Counter)  # by outcome and reason
+    exposure_before_minor: int = 0
+    flips: Counter[tuple[int, int]] = field(default_factory=Counter)  # by action of the champion and of the new one
+    higher: list[Moved] = field(default_factory=list)  # the largest differences
+    lower: list[Moved] = field(default_factory=list)
+    differences: list[Int] = field(default_factory=list)  # those that are not zero, minor units
+
+    @property
+    def flipped(self) -> int:
+        """Users for whom the two policies do not do the same."""
+        return sum(users for (one, other), users in self.flips.items() if one != other)
+
+    def tripped(self, side: Side) -> tuple[str, ...]:
+        """The breakers of the side's policy that would halt this review."""
+        counts = Counts(
+            users=self.users,
+            raised=side.raised,
+            lowered=side.lowered,
+            quarantined=self.quarantined,
+            fallback=side.fallback,
+            exposure_before=self.exposure_before_minor,
+            exposure_after=side.exposure_after_minor,
+        )
+        return tripped(side.policy.breakers, counts)
+
+    def add(self, portfolio: Portfolio, excluded: Sequence[Excluded], champion: Decisions, new: Decisions) -> None:
+        """Counts some more users."""
+        self.users += len(portfolio) + len(excluded)
+        self.decided += len(portfolio)
+        for why in excluded:
+            self.quarantined += why.outcome == "quarantined"
+            self.exceptions[why.outcome, why.reason] += 1
+        self.exposure_before_minor += int(portfolio.credit_limit.sum())
+        self.champion.add(champion)
+        self.new.add(new)
+        self.flips.update(zip(champion.action.tolist(), new.action.tolist(), strict=True))
+        difference = new.limit_after - champion.limit_after
+        self.differences.append(difference[difference != 0])
+        moved = [_moved(portfolio, champion, new, row) for row in _largest(difference)]
+        self.higher = heapq.nsmallest(
+            KEPT,
+            self.higher + [m for m in moved if m.difference_minor > 0],
+            key=lambda m: (-m.difference_minor, m.user_id),
+        )
+        self.lower = heapq.nsmallest(
+            KEPT,
+            self.lower + [m for m in moved if m.difference_minor < 0],
+            key=lambda m: (m.difference_minor, m.user_id),
+        )
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The dates simulated, newest first. ``users_waiting``: with events that no review has counted yet."""
+
+    new: Policy
+    exponent: int
+    users_waiting: int
+    dates: list[Simulated]
+
+
+def simulate(
+    database: Database,
+    settings: Settings,
+    new: Policy,
+    *,
+    as_of: dt.date,
+    last: int = 0,
+    champion: str | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Simulation:
+    """Decides everybody as of a date, and as of the last reviews before it, by two policies.
+
+    A date that was reviewed is done again: with the limits before that review and, as
+    champion, the policy that decided it. A date that was not has the limits at its end and the
+    policy in force. ``champion`` names another. PolicyError where there is none in the new
+    policy's currency; ReviewRefused for a date in the future.
+    """
+    refuse_future(as_of)
+    with database.connect("operations", "limits policy simulate") as conn, past.looking(conn):
+        exponent = recomputes.facts(conn, new.currency).exponent
+        dates = _dates(conn, settings, new, as_of, last, champion)
+        users = reviews.count_users(conn)
+        total, done = users * len(dates), 0
+        progress(0, total)
+        for date in dates:
+            for user_ids in chunks(conn, settings.chunk_users):
+                _decide(conn, date, user_ids)
+                done += len(user_ids)
+                progress(done, max(total, done))
+        return Simulation(new, exponent, past.users_waiting(conn), dates)
+
+
+def _dates(
+    conn: Connection, settings: Settings, new: Policy, as_of: dt.date, last: int, champion: str | None
+) -> list[Simulated]:
+    """The date itself, then the last reviews before it, each with its champion."""
+    stored = functools.cache(lambda policy_hash: _stored(conn, policy_hash))
+    found: list[Simulated] = []
+
+    def add(date: dt.date, review_id: int | None, policy: Policy) -> None:
+        if policy.currency != new.currency:
+            raise PolicyError(
+                f"{policy.pack} is in {policy.currency} and the new policy in {new.currency}; compare policies of one "
+                "currency (--champion names the other)"
+            )
+        found.append(Simulated(date, review_id, Side(policy), Side(new)))
+
+    done = (one for one in past.reviews_done(conn, as_of) if stored(one.policy_hash).currency == new.currency)
+    listed: list[Done] = []
+    for one in done:
+        listed.append(one)
+        if len(listed) > last:
+            break
+    here = [one for one in listed if one.business_date == as_of]
+    if not here:
+        add(as_of, None, _in_force(settings, new, as_of, champion, stored(listed[0].policy_hash) if listed else None))
+    for one in listed[: last + len(here[:1])]:
+        chosen = policy_for(champion, one.business_date) if champion else stored(one.policy_hash)
+        add(one.business_date, one.review_id, chosen)
+    return found
+
+
+def _in_force(settings: Settings, new: Policy, as_of: dt.date, champion: str | None, newest: Policy | None) -> Policy:
+    """The champion of a date without a review: the one named, else of the settings, else that of the newest review."""
+    if champion:
+        return policy_for(champion, as_of)
+    policy = policy_for(settings.policy, as_of)
+    if policy.currency == new.currency or newest is None:
+        return policy
+    return newest
+
+
+def _stored(conn: Connection, policy_hash: bytes) -> Policy:
+    return parse_policy(
+        policies.load_policy(conn, policy_hash), file=f"the policy {policy_hash.hex()[:12]} of a review"
+    )
+
+
+def _decide(conn: Connection, date: Simulated, user_ids: list[int]) -> None:
+    """Some users of a date by both policies; the forecast is made once where both look equally far."""
+    from limits.capacity import estimate_capacity  # here, for it loads the kernels
+
+    old, new = date.champion.policy, date.new.policy
+    loaded, excluded = load_portfolio(conn, date.as_of, new.currency, user_ids=user_ids)
+    portfolio = past.rebuilt(conn, loaded, date.review_id)
+    capacity = {
+        months: estimate_capacity(portfolio.cash_flow, months)
+        for months in {old.capacity.horizon_months, new.capacity.horizon_months}
+    }
+    made = [decide(portfolio, capacity[policy.capacity.horizon_months], policy) for policy in (old, new)]
+    date.add(portfolio, excluded, *made)
+
+
+def _largest(difference: Int) -> list[int]:
+    """The rows with the largest differences both ways, at most KEPT each."""
+    order: Any = np.argsort(difference, kind="stable")
+    return [row for row in {*order[:KEPT].tolist(), *order[-KEPT:].tolist()} if difference[row]]
+
+
+def _moved(portfolio: Portfolio, champion: Decisions, new: Decisions, row: int) -> Moved:
+    return Moved(
+        user_id=int(portfolio.user_id[row]),
+        before_minor=int(champion.limit_before[row]),
+        champion_minor=int(champion.limit_after[row]),
+        new_minor=int(new.limit_after[row]),
+        champion_binding=Reason(int(champion.binding[row])),
+        new_binding=Reason(int(new.binding[row])),
+    )

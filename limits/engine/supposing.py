@@ -1,0 +1,86 @@
+"""What if, for one user of the database: the user as known on a date, and as might be. Nothing is written."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from limits.counterfactual import Counterfactuals, counterfactuals
+from limits.decision import Decisions, review
+from limits.engine.asking import policy_for, refuse_future, today
+from limits.errors import NotFound, ReviewRefused
+from limits.policy import Policy, parse_policy
+from limits.portfolio import Portfolio
+from limits.settings import Settings
+from limits.store import past, policies, recomputes
+from limits.store.db import Connection, Database
+from limits.store.load import load_portfolio
+from limits.store.log import LogEntry
+from limits.whatif import Change, apply_changes, parse_changes
+
+
+@dataclass(frozen=True)
+class Supposed:
+    """One user decided twice: as known, and with changes. ``waiting``: imported events are not counted yet."""
+
+    policy: Policy
+    exponent: int
+    changes: list[Change]
+    before: Decisions
+    after: Decisions
+    waiting: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What would change a logged decision. ``same``: what is known now of its date leads to what was decided then."""
+
+    found: Counterfactuals
+    same: bool
+
+
+def suppose(
+    database: Database,
+    settings: Settings,
+    user_id: int,
+    texts: Sequence[str],
+    *,
+    as_of: dt.date | None = None,
+    policy: str | None = None,
+) -> Supposed:
+    """Decides a user as of a date (None: today) with and without the changes.
+
+    The limit is that at the end of the date. InputError for a change that cannot be used,
+    ReviewRefused for a user of whom nothing can be decided, NotFound for one who is not there.
+    """
+    date = as_of or today()
+    refuse_future(date)
+    chosen = policy_for(policy or settings.policy, date)
+    changes = parse_changes(texts, chosen.currency)
+    with database.connect("operations", "limits whatif") as conn, past.looking(conn):
+        user = user_at(conn, user_id, date, chosen)
+        exponent = recomputes.facts(conn, chosen.currency).exponent
+        waiting = past.users_waiting(conn) > 0
+    supposed = apply_changes(user, changes)
+    return Supposed(chosen, exponent, changes, review(user, chosen), review(supposed, chosen), waiting)
+
+
+def explain(conn: Connection, entry: LogEntry) -> Explained:
+    """What would change the decision of a log entry, by its policy, and the limits before its review."""
+    policy = parse_policy(policies.load_policy(conn, entry.policy_hash), file="its policy")
+    with past.looking(conn):
+        user = user_at(conn, entry.user_id, entry.as_of, policy, entry.review_id)
+    found = counterfactuals(user, policy)
+    return Explained(found, (found.limit_after, found.binding) == (entry.limit_after_minor, entry.binding))
+
+
+def user_at(conn: Connection, user_id: int, as_of: dt.date, policy: Policy, review_id: int | None = None) -> Portfolio:
+    """One user as known on a date, with the limit before a review or (None) at the end of the date."""
+    portfolio, excluded = load_portfolio(conn, as_of, policy.currency, user_ids=[user_id])
+    if excluded:
+        why = excluded[0]
+        if why.reason == "unknown_user":
+            raise NotFound(why.detail)
+        raise ReviewRefused(f"user {user_id} gets no decision as of {as_of} ({why.reason}): {why.detail}")
+    return past.rebuilt(conn, portfolio, review_id)

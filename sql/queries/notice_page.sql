@@ -1,0 +1,10 @@
+-- Notices, the one due first at the top; overdue: due before a date and not delivered by the end of it.
+SELECT *
+  FROM limits.notice_list
+ WHERE (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s::bigint)
+   AND as_of <= %(as_of)s::date
+   AND (NOT %(overdue)s::boolean
+        OR (due_on < %(as_of)s::date
+            AND (delivered_at IS NULL OR (delivered_at AT TIME ZONE 'UTC')::date > %(as_of)s::date)))
+ ORDER BY due_on, notice_id
+ LIMIT %(limit)s
