@@ -99,7 +99,8 @@ def packs(conn: Connection, tmp_path: Path) -> dict[str, str]:
     cuts = {mode: '"at_once"' if mode == "at_once" else '"notice"' for mode in MODES}
     return {
         mode: write_pack(
-            conn, tmp_path, mode, consent__raises=f'"{mode}"', consent__cuts=cuts[mode], consent__cut_notice_days="10", consent__raise_notice_days="10", consent__offer_days="10", **quick,
+            conn, tmp_path, mode, consent__raises=f'"{mode}"', consent__cuts=cuts[mode],
+            consent__cut_notice_days="10", consent__raise_notice_days="10", consent__offer_days="10", **quick,
         )
         for mode in MODES
     }  # fmt: skip
