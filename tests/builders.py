@@ -219,14 +219,14 @@ def add_override(
 
 
 def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000_000, **profile: Any) -> int:
-    """A user whom every review can decide: 24 months of income and living costs, statements paid in time."""
+    """A user whom every review can decide: 24 months of income and living costs, more than the minimum paid in time."""
     add_user(conn, user_id, credit_limit=credit_limit, **profile)
     add_monthly_income(conn, user_id, [2_000_000 + 10_000 * (month % 5) for month in range(24)])
     add_monthly(conn, user_id, "essential", [600_000 + 7_000 * (month % 3) for month in range(24)])
     for back in reversed(range(6)):
         issued = _month(_number(AS_OF) - back)
         add_statement(conn, user_id, issued, balance=credit_limit // 2)
-        add_repayment(conn, user_id, issued + dt.timedelta(days=10))
+        add_repayment(conn, user_id, issued + dt.timedelta(days=10), 200_000)
     add_credit_check(conn, user_id, AS_OF - dt.timedelta(days=29))
     return user_id
 

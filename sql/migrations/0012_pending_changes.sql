@@ -123,7 +123,8 @@ BEGIN
         END IF;
         IF EXISTS (SELECT FROM limits.decision_stage d
                     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
-                      AND (d.disposition <> 0 OR d.limit_after_minor > greatest(v_request.amount_minor, d.limit_before_minor)))
+                      AND (d.proposed_minor > d.limit_before_minor   -- who asks is raised at once
+                        OR d.limit_after_minor > greatest(v_request.amount_minor, d.limit_before_minor)))
         THEN
             RAISE EXCEPTION 'review % does not answer request %: nothing applied', p_review, v_request.request_id
                 USING ERRCODE = 'LM003';

@@ -175,3 +175,14 @@ def test_a_request_while_an_offer_is_open_names_it(
     assert [reason.name for reason in made.entry.reasons] == ["CHANGE_PENDING"]
     assert made.waiting is not None
     assert made.waiting.proposed_minor == MOST
+
+
+def test_who_asks_for_more_and_is_cut_is_told_of_both(
+    database: Database, settings: Settings, conn: Connection, tmp_path: Path
+) -> None:
+    policy = write_pack(tmp_path, consent__cuts='"notice"')
+    builders.add_credit_check(conn, 1, AS_OF - DAY, active_lenders=6)
+    made = ask(database, settings, policy=policy)
+    assert (made.request.answer, made.entry.outcome, limit(conn)) == ("refused", "announced", BEFORE)
+    assert made.waiting is not None
+    assert not made.waiting.is_raise
