@@ -14,6 +14,7 @@ import numpy as np
 from limits.capacity.forecasting import LARGEST, MOST_MONTHS
 from limits.capacity.local_level import Float
 from limits.errors import InputError
+from limits.portfolio import Dates
 
 COLUMNS = ("id", "month", "value")
 
@@ -23,11 +24,12 @@ class Series:
     """Series of n ids, sorted; ``values`` (n, m) NaN where not observed.
 
     Every series ends in the last column, with its own last month, so that origins are
-    counted back from there.
+    counted back from there. ``newest`` (n,) datetime64[M] says which month that is.
     """
 
     ids: list[str]
     values: Float
+    newest: Dates
 
 
 def read_series(file: Path) -> Series:
@@ -94,7 +96,9 @@ def _aligned(found: dict[str, dict[int, float]], file: Path) -> Series:
         newest = max(months)
         for month, amount in months.items():
             values[row, values.shape[1] - 1 - (newest - month)] = amount
-    return Series(ids, values)
+    # Months are counted from the year 0 here, in datetime64 from 1970.
+    last = np.array([max(found[name]) for name in ids]) - 12 * 1970
+    return Series(ids, values, last.astype("datetime64[M]"))
 
 
 def write_series(file: Path, rows: Iterable[tuple[str, str, str]]) -> int:

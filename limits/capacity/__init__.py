@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from limits.capacity.estimate import estimate_capacity
     from limits.capacity.forecasting import Forecast, forecast
     from limits.capacity.pooled import Prior
+    from limits.capacity.seasonal import Seasonal, Seasons, month_factors
+    from limits.capacity.seasonal_trial import SeasonTrial, capacity_trial, season_trial
     from limits.capacity.warming import warm
 
 __all__ = [
@@ -26,9 +28,15 @@ __all__ = [
     "Forecast",
     "Method",
     "Prior",
+    "SeasonTrial",
+    "Seasonal",
+    "Seasons",
     "capacity_quantiles",
+    "capacity_trial",
     "estimate_capacity",
     "forecast",
+    "month_factors",
+    "season_trial",
     "warm",
 ]
 
@@ -36,9 +44,15 @@ _LATER = {
     "CapacityQuantiles": "combining",
     "Forecast": "forecasting",
     "Prior": "pooled",
+    "SeasonTrial": "seasonal_trial",
+    "Seasonal": "seasonal",
+    "Seasons": "seasonal",
     "capacity_quantiles": "combining",
+    "capacity_trial": "seasonal_trial",
     "estimate_capacity": "estimate",
     "forecast": "forecasting",
+    "month_factors": "seasonal",
+    "season_trial": "seasonal_trial",
     "warm": "warming",
 }
 

@@ -15,6 +15,7 @@ from limits.capacity.combining import capacity_quantiles
 from limits.capacity.forecasting import forecast
 from limits.capacity.local_level import Float
 from limits.capacity.result import FEWEST_MONTHS, Capacity, Method
+from limits.capacity.seasonal import Seasons, seasonal_capacity
 from limits.money import LARGEST_MINOR
 from limits.portfolio import Bool, CashFlow, Int
 
@@ -30,26 +31,30 @@ class _Block(NamedTuple):
     past: Int
 
 
-def estimate_capacity(cash_flow: CashFlow, horizon_months: int = 6) -> Capacity:
+def estimate_capacity(cash_flow: CashFlow, horizon_months: int = 6, *, seasons: Seasons | None = None) -> Capacity:
     """Capacity of each user over the next ``horizon_months``, each from the user's own history alone.
 
-    ValueError for a horizon outside 1..120.
+    ``seasons`` holds the factors of each user's segment, found beforehand (``limits.capacity.seasonal``);
+    none are applied to what was repaid. ValueError for a horizon outside 1..120, or for seasons of
+    another number of users.
     """
     if not 1 <= horizon_months <= 120:
         raise ValueError(f"a horizon of {horizon_months} months; it must be 1 to 120")
     users = len(cash_flow)
+    if seasons is not None and len(seasons) != users:
+        raise ValueError(f"seasons of {len(seasons)} users for {users} users")
     quantiles = np.zeros((users, 3), dtype=np.int64)
     method, past = np.zeros(users, dtype=np.int64), np.zeros(users, dtype=np.int64)
     for begin in range(0, users, BLOCK_USERS):
         rows = slice(begin, begin + BLOCK_USERS)
-        found = _block(cash_flow.take(rows), horizon_months)
+        found = _block(cash_flow.take(rows), horizon_months, None if seasons is None else seasons.take(rows))
         quantiles[rows] = np.clip(np.floor(found.quantiles), -LARGEST_MINOR, LARGEST_MINOR)
         method[rows], past[rows] = found.method, found.past
     low, middle, high = (np.ascontiguousarray(column) for column in quantiles.T)
     return Capacity(low, middle, high, method, cash_flow.observed.sum(axis=1, dtype=np.int64), past)
 
 
-def _block(flow: CashFlow, horizon: int) -> _Block:
+def _block(flow: CashFlow, horizon: int, seasons: Seasons | None) -> _Block:
     seen = flow.observed
     months = seen.sum(axis=1)
     outgoings = flow.essential_spend + flow.obligations
@@ -64,11 +69,12 @@ def _block(flow: CashFlow, horizon: int) -> _Block:
     quantiles = np.full((len(flow), 3), np.nan)
     usual = np.flatnonzero(method == Method.POOLED)
     if len(usual):
-        quantiles[usual], method[usual] = _apart(flow.inflow[usual], outgoings[usual], seen[usual], horizon)
+        found = _apart(flow.take(usual), outgoings[usual], horizon, None if seasons is None else seasons.take(usual))
+        quantiles[usual], method[usual] = found
     revealed = np.flatnonzero(method == Method.REVEALED_REPAYMENT)
     if len(revealed):
-        found = forecast(_series(flow.repaid[revealed], seen[revealed]), horizon)
-        quantiles[revealed] = np.stack([found.quantile_of_mean(q) for q in (0.1, 0.5, 0.9)], axis=1)
+        repaid = forecast(_series(flow.repaid[revealed], seen[revealed]), horizon)
+        quantiles[revealed] = np.stack([repaid.quantile_of_mean(q) for q in (0.1, 0.5, 0.9)], axis=1)
     monthly = np.where((method == Method.REVEALED_REPAYMENT)[:, None], flow.repaid, net) * seen
     none = ~np.isfinite(quantiles).all(axis=1)
     failed = none & (method != Method.TOO_SHORT) & (method != Method.NO_EVIDENCE)
@@ -77,9 +83,14 @@ def _block(flow: CashFlow, horizon: int) -> _Block:
     return _Block(quantiles, method, monthly.sum(axis=1) // np.maximum(months, 1))
 
 
-def _apart(inflow: Int, outgoings: Int, seen: Bool, horizon: int) -> tuple[Float, Int]:
+def _apart(flow: CashFlow, outgoings: Int, horizon: int, seasons: Seasons | None) -> tuple[Float, Int]:
     """Quantiles (n, 3) of what comes in less what goes out, and the methods (n,)."""
-    found = capacity_quantiles(_series(inflow, seen), _series(outgoings, seen), horizon)
+    inflow, seen = flow.inflow, flow.observed
+    sides = _series(inflow, seen), _series(outgoings, seen)
+    if seasons is None:
+        found = capacity_quantiles(*sides, horizon)
+    else:
+        found = seasonal_capacity(*sides, horizon, flow.months, seasons)
     stepped = (found.inflow.method == "step") | (found.outgoings.method == "step")
     constant = _unchanged(inflow, seen) & _unchanged(outgoings, seen)
     method = np.select([constant, stepped], [Method.CONSTANT, Method.STEPPED], Method.POOLED)

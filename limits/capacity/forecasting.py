@@ -61,6 +61,8 @@ class Forecast:
     shape              (n, LEVELS) quantiles of one month before the horizon widens them, or None
                        where all are Gaussian
     growth             (n, h) factor of the distance from the median by the month ahead
+    season             (n, h) factor by which each coming month is multiplied (in all of the above but
+                       shape), or None: no season, see limits.capacity.seasonal
     """
 
     mean: Float
@@ -72,6 +74,7 @@ class Forecast:
     lowest: Float
     shape: Float | None
     growth: Float
+    season: Float | None = None
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -84,22 +87,28 @@ class Forecast:
         else:
             middle = self.shape[:, MEDIAN]
             values = middle[:, None] + (_read(self.shape, score) - middle)[:, None] * self.growth
+            values = values if self.season is None else values * self.season
         return np.maximum(values, self.lowest[:, None])
 
     def quantile_of_mean(self, q: float) -> Float:
         """The amount that the mean of the h coming months stays below with probability ``q``: (n,).
 
-        Skewness of a mean of h months is that of one month by the root of h (Cornish and Fisher 1938).
+        Skewness of a mean of h months is that of one month by the root of h (Cornish and Fisher 1938);
+        a season makes it larger, since some months then weigh more than others.
         """
         score = _score(q)
         mean, deviation = self.mean_over_horizon.mean, np.sqrt(self.mean_over_horizon.variance)
         if self.shape is None:
             values = mean + score * deviation if score else mean.copy()
         else:
-            one = np.sqrt(self.variance[:, 0]) / self.growth[:, 0]
-            own = np.divide(_read(self.shape, score) - self.mean[:, 0], one, out=np.zeros_like(one), where=one > 0.0)
+            one, centre = np.sqrt(self.variance[:, 0]) / self.growth[:, 0], self.mean[:, 0]
+            if self.season is not None:
+                one, centre = one / self.season[:, 0], centre / self.season[:, 0]
+            own = np.divide(_read(self.shape, score) - centre, one, out=np.zeros_like(one), where=one > 0.0)
             known = np.isfinite(deviation)
-            values = mean + np.where(known, deviation, 0.0) * (score + (own - score) / math.sqrt(self.mean.shape[1]))
+            skewed = (own - score) / math.sqrt(self.mean.shape[1])
+            skewed = skewed if self.season is None else skewed * _unevenness(self.season)
+            values = mean + np.where(known, deviation, 0.0) * (score + skewed)
         return np.maximum(values, self.lowest)
 
 
@@ -173,6 +182,18 @@ def _read(shape: Float, score: float) -> Float:
     right = min(max(int(np.searchsorted(SCORES, score)), 1), len(SCORES) - 1)
     part = (score - SCORES[right - 1]) / (SCORES[right] - SCORES[right - 1])
     return np.asarray(shape[:, right - 1] + part * (shape[:, right] - shape[:, right - 1]))
+
+
+def _unevenness(weight: Float) -> Float:
+    """Skewness of the sum of independent months weighted so, by that of the same months weighted alike: (n,), from 1.
+
+    The sums are taken month after month: the same bits for one row and for many.
+    """
+    squares, cubes = np.zeros(len(weight)), np.zeros(len(weight))
+    for column in weight.T:
+        squares += column**2
+        cubes += column**3
+    return np.asarray(cubes / squares * np.sqrt(weight.shape[1] / squares))
 
 
 def _spread_of_mean(horizon: int, spread: Float, ratio: Float) -> Float:

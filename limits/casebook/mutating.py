@@ -1,8 +1,9 @@
-"""Whether the cases notice it when a number of a policy is off by one.
+"""Whether the cases notice it when a number of a policy is off by one, or a yes is a no.
 
 Every number of a policy file is moved one step up and one step down: a whole number by one, an
 amount by one unit of its currency (or by one of its last decimal, where it has decimals), a date by
-one day. A moved file that the policy check refuses is caught by that; else some case must fail.
+one day. A yes is turned into a no, and a no into a yes. A file that the policy check refuses then is
+caught by that; else some case must fail.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from limits.policy import Policy, parse_policy
 
 _LINE = re.compile(
     r"""\s*(?P<key>[A-Za-z0-9_-]+)\s*=\s*(?P<quote>")?
-    (?P<value>\d{4}-\d{2}-\d{2}|-?[0-9][0-9_]*(?:\.[0-9]+)?)(?P<rest>(?(quote)\ [A-Z]{3}"))\s*(?:\#.*)?$""",
+    (?P<value>\d{4}-\d{2}-\d{2}|true|false|-?[0-9][0-9_]*(?:\.[0-9]+)?)(?P<rest>(?(quote)\ [A-Z]{3}"))\s*(?:\#.*)?$""",
     re.VERBOSE,
 )
 _TABLE = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_. -]+?)\s*\]\]?\s*(?:#.*)?$")
@@ -27,7 +28,7 @@ _TABLE = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_. -]+?)\s*\]\]?\s*(?:#.*)?$")
 
 @dataclass(frozen=True)
 class Mutation:
-    """One number of a policy file, moved."""
+    """One number of a policy file moved, or one yes or no turned."""
 
     file: str
     line: int
@@ -50,7 +51,7 @@ class Mutated:
 
 
 def mutations(text: str, file: str) -> Iterator[Mutation]:
-    """Every number of a policy's text, moved up and moved down."""
+    """Every number of a policy's text moved up and moved down, every yes and no turned."""
     lines = text.splitlines(keepends=True)
     table = ""
     for number, line in enumerate(lines, start=1):
@@ -66,8 +67,10 @@ def mutations(text: str, file: str) -> Iterator[Mutation]:
             yield Mutation(file, number, table + match["key"], match["value"] + unit, after + unit, "".join(moved))
 
 
-def _moved(value: str) -> tuple[str, str]:
-    """One step up, one step down."""
+def _moved(value: str) -> tuple[str, ...]:
+    """One step up and one step down; of yes and no the other."""
+    if value in ("true", "false"):
+        return ("false" if value == "true" else "true",)
     if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
         day = dt.date.fromisoformat(value)
         return str(day + dt.timedelta(days=1)), str(day - dt.timedelta(days=1))
@@ -77,9 +80,10 @@ def _moved(value: str) -> tuple[str, str]:
 
 
 def mutate(history: Sequence[Policy], files: Sequence[str], cases: Cases) -> Mutated:
-    """Moves every number of every file of a pack. ``files`` names them, in the order of ``history``.
+    """Moves every number of every file of a pack, and turns every yes and no.
 
-    The cases are decided in batches, and no further than to the first that fails.
+    ``files`` names the files, in the order of ``history``. The cases are decided in batches, and
+    no further than to the first that fails.
     """
     noticed: list[Mutation] = []
     refused: list[Mutation] = []

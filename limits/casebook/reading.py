@@ -25,7 +25,6 @@ from typing import Any
 from limits.breakers import Counts
 from limits.casebook.expecting import EXPECTATIONS, Expected
 from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, TEXTS, WORDS
-from limits.duties import Duties
 from limits.errors import InputError
 from limits.money import EXPONENTS, LARGEST_MINOR, Money
 from limits.portfolio import UNBOUNDED, UNKNOWN
@@ -39,7 +38,7 @@ _CASE_KEYS = (
     "days", "breaker",
 )  # fmt: skip
 #: What [days] may hold, and a [[breaker]] beside ``trips``.
-DAYS = (*(f.name for f in dataclasses.fields(Duties)), "in_force_from")
+DAYS = ("no_fee_until", "kept_until", "in_force_from")
 COUNTS = tuple(f.name for f in dataclasses.fields(Counts))
 
 _AGO = re.compile(r"(\d{1,5}) days? ago|in (\d{1,5}) days?")
@@ -252,8 +251,8 @@ class _Reader:
         if "days" in case:
             self._known("[days]", self._table("the case", case, "days"), DAYS)
             for name, day in case["days"].items():
-                if type(day) is not dt.date:
-                    raise self._wrong("[days]", name, day, "a date such as 2026-06-30")
+                if type(day) is not dt.date and day != "never":
+                    raise self._wrong("[days]", name, day, 'a date such as 2026-06-30, or "never"')
             yield Fact(self.file, case["title"], "days", self._day("days", {}), changed, days=case["days"])
         for number, breaker in self._tables("breaker"):
             counts = {key: value for key, value in breaker.items() if key != "trips"}

@@ -22,14 +22,15 @@ from limits.casebook.reading import CaseError, Fact, Moment, merged, read_casebo
 from limits.casebook.users import make_portfolio, with_forecasts
 from limits.decision import Decisions, decide
 from limits.dispositions import Disposition, Dispositions, Notice, dispose
-from limits.duties import duties, principal
 from limits.errors import PolicyError
 from limits.money import EXPONENTS, major
+from limits.notices import Facts, Kind, fees_protected_until, principal_reasons
 from limits.policy import Policy, policy_at
 from limits.policy_sense import contradictions
 from limits.policy_text import dotted
-from limits.portfolio import Bool, Portfolio
+from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, Portfolio
 from limits.reasons import Reason
+from limits.retention import kept_until
 
 _COUNTS = {f.name: 0 for f in dataclasses.fields(Counts)}
 
@@ -188,7 +189,6 @@ class _Made:
         self.batch, self.policy = batch, policy
         capacity = batch.capacity(policy.capacity.horizon_months)
         self.decisions: Decisions = decide(batch.portfolio, capacity, policy)
-        self.dispositions: Dispositions | None = None
 
     def found(self, name: str) -> Any:
         """All values (n,) of what a check is about."""
@@ -201,9 +201,12 @@ class _Made:
             return made.limit_after
         if name == "bits":
             return made.reason_bits
-        if self.dispositions is None:
-            self.dispositions = dispose(self.batch.portfolio, made, self.policy)
-        return getattr(self.dispositions, name)
+        return getattr(self.taking_effect, name)
+
+    @functools.cached_property
+    def taking_effect(self) -> Dispositions:
+        """How the decisions take effect; not every batch asks for it."""
+        return dispose(self.batch.portfolio, self.decisions, self.policy)
 
     def wrong(self) -> Bool:
         """Which moments (n,) are not as expected; the order of reasons is looked at by ``differences`` alone."""
@@ -216,7 +219,25 @@ class _Made:
         return wrong
 
     def _told(self, row: int) -> tuple[Reason, ...]:
-        return tuple(principal(self.decisions.reasons(row), self.policy.notices.principal_reasons))
+        """The reasons that the notice of this decision names; none where there is no notice, or no reason in it."""
+        made, effect, asked = self.decisions, self.taking_effect, int(self.batch.portfolio.requested_limit[row])
+        notice = Notice(int(effect.notice[row]))
+        if notice is Notice.NONE:
+            return ()
+        waits = effect.proposed[row] != UNKNOWN
+        facts = Facts(
+            entry_id=0,
+            kind=Kind(notice.name.lower()),
+            as_of=self.batch.as_of,
+            currency=self.policy.currency,
+            before=int(made.limit_before[row]),
+            after=int(effect.limit_after[row]),
+            reasons=tuple((reason, int(made.ceilings[row, reason])) for reason in made.reasons(row)),
+            proposed=int(effect.proposed[row]) if waits else None,
+            effective_on=effect.effective_on[row].astype(dt.date) if waits else None,
+            asked=asked if asked < UNBOUNDED else None,
+        )
+        return principal_reasons(facts, self.policy.notices.principal_reasons)
 
     def differences(self, row: int) -> tuple[dict[str, str], dict[str, str]]:
         """In words, what of one moment was expected and what was found instead; empty when all is as expected."""
@@ -230,9 +251,9 @@ class _Made:
         wanted = self.batch.moments[row].expected
         for label, listed, there in (
             ("reasons", wanted.reasons, tuple(self.decisions.reasons(row))),
-            ("told", wanted.told, self._told(row)),
+            ("told", wanted.told, None if wanted.told is None else self._told(row)),
         ):
-            if listed is not None and listed != there:
+            if listed is not None and there is not None and listed != there:
                 expected[label], found[label] = _names(listed), _names(there)
         return expected, found
 
@@ -286,8 +307,14 @@ def _fact_values(fact: Fact, history: Sequence[Policy]) -> Iterator[tuple[str, A
     except PolicyError:
         yield "a policy in force", fact.as_of, "none"
         return
-    follows = duties(policy, fact.as_of)
+    day = fact.as_of
+    cut = Facts(entry_id=0, kind=Kind.LOWERED, as_of=day, currency=policy.currency, before=1, after=0)
+    follows = {
+        "no_fee_until": fees_protected_until(cut, policy, day) or "never",
+        "kept_until": kept_until(policy.notices, day),
+        "in_force_from": policy.effective_on,
+    }
     for name, wanted in fact.days.items():
-        yield name, wanted, policy.effective_on if name == "in_force_from" else getattr(follows, name)
+        yield name, wanted, follows[name]
     if fact.trips is not None:
         yield "trips", fact.trips, tripped(policy.breakers, Counts(**(_COUNTS | dict(fact.counts))))

@@ -15,6 +15,33 @@ if TYPE_CHECKING:
 
 #: Draws the users for the slow peers and the fans of the plot.
 SEED = 0
+#: Origins where none are named; a season needs whole years of them.
+ORIGINS, SEASONAL_ORIGINS = 3, 24
+
+Seasonal = Annotated[
+    bool, typer.Option("--seasonal", help="With --series: forecasts with month-of-year factors and without.")
+]
+Outgoings = Annotated[
+    Path | None,
+    typer.Option(
+        "--outgoings", metavar="FILE.csv", show_default=False,
+        help="With --seasonal: what went out of the same users; tries capacity too.",
+    ),
+]  # fmt: skip
+Segments = Annotated[
+    Path | None,
+    typer.Option(
+        "--segments", metavar="FILE.csv", show_default=False,
+        help="With --seasonal: id,segment; each has factors of its own. Without: one segment.",
+    ),
+]  # fmt: skip
+Origins = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=120, show_default=False,
+        help="Origins, back from the last possible one. Default: 3, with --seasonal 24.",
+    ),
+]  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -34,8 +61,11 @@ def backtest_command(
         str | None, common.date_option("--as-of", "With --cash-flow: months that had ended by then. Default: today.")
     ] = None,
     policy: common.PolicyName = None,
+    seasonal: Seasonal = False,
+    outgoings: Outgoings = None,
+    segments: Segments = None,
     horizon: Annotated[int, typer.Option(min=1, max=60, help="Months forecast from each origin.")] = 3,
-    origins: Annotated[int, typer.Option(min=1, max=120, help="Origins, back from the last possible one.")] = 3,
+    origins: Origins = None,
     least: Annotated[int, typer.Option(min=1, max=120, help="Observed months needed before an origin.")] = 3,
     sample: Annotated[
         int, typer.Option(min=0, help="Series that the slow peers are run on, drawn by a fixed seed; 0: all.")
@@ -52,16 +82,22 @@ def backtest_command(
     """
     if (series is None) == (not cash_flow):
         raise typer.BadParameter("name one of --series FILE.csv and --cash-flow")
-    if cash_flow:
-        if plot is not None:
-            raise typer.BadParameter("--plot goes with --series")
+    if (segments is not None or outgoings is not None) and not seasonal:
+        raise typer.BadParameter("--segments and --outgoings go with --seasonal")
+    if seasonal and (series is None or plot is not None):
+        raise typer.BadParameter("--seasonal goes with --series, and without --plot")
+    if series is None and plot is not None:
+        raise typer.BadParameter("--plot goes with --series")
+    if series is not None and (as_of is not None or policy is not None):
+        raise typer.BadParameter("--as-of and --policy go with --cash-flow")
+    origins = origins or (SEASONAL_ORIGINS if seasonal else ORIGINS)
+    if series is None:
         date: Any = as_of  # the option's parser has made a date of it
         _capacity(date or common.today(), policy, horizon, origins, least, json=json)
-        return
-    if as_of is not None or policy is not None:
-        raise typer.BadParameter("--as-of and --policy go with --cash-flow")
-    assert series is not None
-    _series(series, horizon, origins, least, sample, plot, json=json)
+    elif seasonal:
+        _seasonal(series, outgoings, segments, horizon, origins, least, json=json)
+    else:
+        _series(series, horizon, origins, least, sample, plot, json=json)
 
 
 def _series(file: Path, horizon: int, origins: int, least: int, sample: int, plot: Path | None, *, json: bool) -> None:
@@ -95,6 +131,39 @@ def _series(file: Path, horizon: int, origins: int, least: int, sample: int, plo
             say(f"{one.name} failed on {one.figures.failures:,} series and origins, left out of its figures: {why}")
     if plot is not None:
         note(f"drawn: {plot}")
+
+
+def _seasonal(
+    file: Path, out: Path | None, by: Path | None, horizon: int, origins: int, least: int, *, json: bool
+) -> None:
+    from limits.bench import seasonal
+    from limits.bench.series import read_series
+    from limits.terminal import print_json, progress, say, table
+
+    read = read_series(file)
+    other = None if out is None else read_series(out)
+    if out is not None and other is not None:
+        seasonal.check_same_ids(out, read, other)
+    segments = seasonal.one_segment(read) if by is None else seasonal.read_segments(by, read.ids)
+    with progress(f"forecasting {file.name}", quiet=json) as bar:
+        found = seasonal.try_segments(read, other, segments, horizon, origins, least, bar)
+    if json:
+        every = [seasonal.as_dict(one) for one in found]
+        settings = {"horizon": horizon, "origins": origins, "least": least}
+        print_json({"series": len(read.ids), **settings, "trials": every})
+        return
+    say(f"{file.name}: {len(read.ids):,} series, the last {origins} origins, {horizon} months ahead", strong=True)
+    table(seasonal.COLUMNS, seasonal.as_rows(found), numbers=seasonal.COLUMNS[2:-1])
+    say(
+        "gain: by which the mean pinball loss falls, on the same users and origins; error: its standard error",
+        faint=True,
+    )
+    for one in found:
+        say(seasonal.sentence(one))
+    if factors := seasonal.factor_rows(found):
+        say()
+        say("factors by all months, as multiples of the usual month", strong=True)
+        table(seasonal.FACTOR_COLUMNS, factors, numbers=seasonal.FACTOR_COLUMNS[1:])
 
 
 def _capacity(as_of: dt.date, policy: str | None, horizon: int, origins: int, least: int, *, json: bool) -> None:

@@ -31,7 +31,9 @@ def run_cases(
     ] = None,
     mutate: Annotated[
         bool,
-        typer.Option("--mutate", help="Also move every number of the policy by one, and name what no case notices."),
+        typer.Option(
+            "--mutate", help="Also move every number of the policy by one, and name those that no case notices."
+        ),
     ] = False,
     json: common.Json = False,
 ) -> None:
@@ -92,8 +94,8 @@ def _print_mutated(mutated: Mutated) -> None:
         say(f"missed  {mutation}: no case notices")
     noticed, refused, missed = len(mutated.noticed), len(mutated.refused), len(mutated.missed)
     say(
-        f"{noticed + refused + missed} times a number was moved by one: {noticed} noticed by a case, {refused} refused "
-        f"by the policy check, {missed} noticed by nobody",
+        f"{noticed + refused + missed} changes, each of one number by one or of a yes to a no: {noticed} noticed by a "
+        f"case, {refused} refused by the policy check, {missed} noticed by nobody",
         strong=True,
     )
 

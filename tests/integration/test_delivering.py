@@ -251,7 +251,9 @@ def test_a_message_that_is_refused_holds_its_user_and_nobody_else(
     for user_id in (1, 2, 3):
         told.add_notice(conn, user_id)
     refusing = script(
-        tmp_path, "if m['user_id'] == 2:\n    sys.exit('no such address')\nprint(m['id'], file=open(out, 'a'))"
+        tmp_path,
+        "if (m['user_id'], m['message']) == (2, 'limit'):\n    sys.exit('no such address')\n"
+        "print(m['id'], file=open(out, 'a'))",
     )
     done = engine.deliver(database, ToCommand(refusing))
     assert done.delivered == 4 and list(done.failed) == [2]
@@ -388,6 +390,14 @@ def test_what_was_delivered_stays_as_it_is(conn: Connection, database: Database,
         ]
     assert said == [(None,), (False,), (False,)]
     assert notices.get(conn, number).body == body
+
+
+def test_the_first_words_kept_stand(conn: Connection, database: Database) -> None:
+    users(conn, 1)
+    number = told.add_notice(conn, 1)
+    with database.connect("worker", "limits test") as worker:
+        assert notices.keep_drafts(worker, {number: {"en": "first"}}) == {number: {"en": "first"}}
+        assert notices.keep_drafts(worker, {number: {"en": "second"}}) == {number: {"en": "first"}}
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", '{"en": ""}', '{"en": " ", "zh": "x"}', '{"en": 1}', "null"])

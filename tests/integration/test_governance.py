@@ -71,6 +71,12 @@ def state(conn: Connection, number: int) -> str:
     return approvals.get(conn, number).state
 
 
+def withdraw(conn: Connection, why: str = "stop") -> int:
+    (one,) = (one for one in approvals.history(conn, "standard") if one.state == "approved")
+    assert approvals.decide(conn, one.approval_id, "withdraw", actor="Dora", reason=why)
+    return one.approval_id
+
+
 # Nobody writes the tables but the functions ---------------------------------------------------
 
 
@@ -211,6 +217,26 @@ def test_two_approvals_at_once_leave_one(conn: Connection, database: Database) -
     assert {one.withdrawn_reason.removeprefix("superseded by ") for one in superseded} <= named
 
 
+def test_an_approval_waits_for_one_that_is_not_committed_yet(conn: Connection, database: Database) -> None:
+    withdraw(conn)  # nothing else that both would have to lock
+    first, second = propose(conn, variant("# 1")), propose(conn, variant("# 2"))
+    done = threading.Event()
+
+    def approve() -> None:
+        with database.connect("operations", "limits test") as own:
+            approvals.decide(own, second, "approve", actor="Bob", reason="")
+        done.set()
+
+    thread = threading.Thread(target=approve)
+    with conn.transaction():
+        approvals.decide(conn, first, "approve", actor="Bob", reason="")
+        thread.start()
+        assert not done.wait(0.5)
+    assert done.wait(20)
+    thread.join()
+    assert (state(conn, first), state(conn, second)) == ("withdrawn", "approved")
+
+
 def test_what_is_approved_is_what_the_text_says(conn: Connection, database: Database) -> None:
     policy = variant(pack="sly")
     conn.execute(
@@ -281,12 +307,6 @@ def test_another_pack_or_role_says_that_none_is_approved(conn: Connection) -> No
     with pytest.raises(PolicyNotApproved, match="none is approved"):
         approvals.require_policy(conn, other)
     assert conn.execute("SELECT count(*) FROM limits.policies WHERE pack = 'other'").fetchone() == (1,)
-
-
-def withdraw(conn: Connection, why: str = "stop") -> int:
-    (one,) = (one for one in approvals.history(conn, "standard") if one.state == "approved")
-    assert approvals.decide(conn, one.approval_id, "withdraw", actor="Dora", reason=why)
-    return one.approval_id
 
 
 def test_a_running_review_fails_when_its_policy_is_withdrawn(

@@ -13,8 +13,10 @@ import pytest
 
 from limits.cli.working import environment
 from limits.engine import asking
+from limits.reasons import Reason
 from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
+from limits.store.log import reason_text
 from tests import builders, invariants
 from tests.governance import variant
 
@@ -141,7 +143,8 @@ def test_a_challenger_beside_the_champion(settings: Settings, conn: Connection, 
     shown = limits(settings, "policy", "compare")
     assert shown.returncode == 0, shown.stderr
     assert "Challenger careful of 2026-01-01, sha256 " in shown.stdout
-    assert "maximum" in shown.stdout
+    reason = one["lowest_ceilings"][0]["reason"]
+    assert f"{reason_text(Reason[reason.upper()])}\t" in shown.stdout
     other = ("review", "run", "--as-of", AS_OF, "--schedule", "other", "--policy", str(file))
     assert "none is approved" in refused(settings, *other)  # to be tried is not to decide
     invariants.check(conn)

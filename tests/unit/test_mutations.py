@@ -1,4 +1,4 @@
-"""Every number of every pack is moved by one, up and down, and some case notices."""
+"""Every number of every pack is moved by one, up and down, every yes is turned into a no, and some case notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import datetime as dt
 import json
 import time
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +31,16 @@ flag = true
 """
 
 
-def numbers(value: Any) -> Iterator[Any]:
-    """The numbers, amounts and dates in a policy's data."""
+def places(value: Any) -> int:
+    """How many changes there are in a policy's data: two for a number, an amount or a date, one for a yes or no."""
     if isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from numbers(inner)
-    elif (isinstance(value, int | float | dt.date) and not isinstance(value, bool)) or (
-        isinstance(value, str) and value[:1].isdigit()
-    ):
-        yield value
+        return sum(places(inner) for inner in (value.values() if isinstance(value, dict) else value))
+    if isinstance(value, bool):
+        return 1
+    return 2 * (isinstance(value, int | float | dt.date) or value[:1].isdigit())
 
 
-def test_every_number_is_moved_up_and_down_and_nothing_else() -> None:
+def test_every_number_is_moved_up_and_down_and_every_yes_turned() -> None:
     moved = list(mutations(TEXT, "p.toml"))
     assert [(m.line, m.key, m.before, m.after) for m in moved] == [
         (2, "effective_on", "2026-01-01", "2026-01-02"),
@@ -58,6 +55,7 @@ def test_every_number_is_moved_up_and_down_and_nothing_else() -> None:
         (9, "past_due.days", "30", "29"),
         (10, "past_due.rate", "2.50 CNY", "2.51 CNY"),
         (10, "past_due.rate", "2.50 CNY", "2.49 CNY"),
+        (12, "past_due.flag", "true", "false"),
     ]
     for mutation in moved:
         changed = [(a, b) for a, b in zip(TEXT.split("\n"), mutation.text.split("\n"), strict=True) if a != b]
@@ -76,7 +74,7 @@ def test_every_number_of_the_pack_is_noticed_when_it_is_off_by_one(name: str) ->
     # Refused are steps over the end of what a key may be: no share above 10,000, no day before the first.
     assert len(found.refused) <= 16
     moved = len(found.noticed) + len(found.refused)
-    assert moved == 2 * sum(1 for policy in history for _ in numbers(tomllib.loads(policy.body)))
+    assert moved == sum(places(tomllib.loads(policy.body)) for policy in history)
     assert moved > 150
     assert time.process_time() - began < 6, "all packs together must stay well under a minute"
 
