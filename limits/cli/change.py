@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, whatif
 
 if TYPE_CHECKING:
     from limits.engine import Answer
@@ -93,10 +93,17 @@ def request_command(
             as_of=date,
             policy=policy,
         )
+        refused = made.request.answer != "granted"
+        with database.connect("operations", "limits request") as conn:
+            other = whatif.explained(conn, made.entry) if refused else None
     if json:
-        print_json(_answer_dict(made))
-    else:
-        _print_answer(made, key, lang.value)
+        entry, words = made.entry, lang.value
+        would = whatif.as_dict(other, entry.currency, entry.exponent, words, for_user=False) if other else None
+        print_json(_answer_dict(made) | {"counterfactuals": would})
+        return
+    _print_answer(made, key, lang.value)
+    if other is not None:
+        whatif.show(other, made.entry, lang.value, for_user=False)
 
 
 def _answer_dict(made: Answer) -> dict[str, Any]:

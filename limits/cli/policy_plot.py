@@ -42,7 +42,9 @@ def _exposure(axes: Any, made: Simulation) -> None:
     axes.set_xticks(places, [one.as_of.isoformat() for one in dates], rotation=30)
     axes.set(ylabel=f"sum of limits, {made.new.currency}")
     axes.set_title("Exposure before, and after each policy", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
+    axes.yaxis.set_major_formatter(lambda amount, _: f"{amount:,.0f}")
+    axes.margins(y=0.2)  # room for the legend
+    axes.legend(frameon=False, fontsize=8, loc="upper center", ncols=3)
     axes.grid(alpha=0.25, axis="y")
 
 
@@ -52,6 +54,7 @@ def _differences(axes: Any, made: Simulation) -> None:
     if len(found):
         axes.hist(found, bins=40, color=_BLUE)
         axes.axvline(0, color=_GREY, linewidth=1)
+    axes.xaxis.set_major_formatter(lambda amount, _: f"{amount:,.0f}")
     axes.set(xlabel=f"limit by the new policy less limit by the champion, {made.new.currency}", ylabel="users")
     axes.set_title(f"As of {newest.as_of}: {len(found):,} of {newest.decided:,} users get another limit", fontsize=10)
     axes.grid(alpha=0.25, axis="y")

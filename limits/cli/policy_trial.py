@@ -140,7 +140,8 @@ def _print_date(made: Simulation, one: Simulated) -> None:
     from limits.terminal import say, table
 
     what = f"review {one.review_id}, as of {one.as_of}" if one.review_id else f"as of {one.as_of}"
-    say(f"{what}: {one.decided:,} users decided, {one.flipped:,} otherwise by the new policy", strong=True)
+    others = f"{one.flipped:,} of them flip, {one.differing:,} get another limit"
+    say(f"{what}: {one.decided:,} users decided by both; {others}", strong=True)
     say(f"  champion   {_title(one.champion.policy)}")
     say(f"  new        {_title(one.new.policy)}")
     for outcome, reason in sorted(one.exceptions):
@@ -217,6 +218,7 @@ def _date_dict(one: Simulated) -> dict[str, Any]:
         "champion": _side_dict(one, one.champion),
         "new": _side_dict(one, one.new),
         "flipped": one.flipped,
+        "differing": one.differing,
         "flips": [
             {"champion": ACTIONS[old], "new": ACTIONS[new], "users": users}
             for (old, new), users in sorted(one.flips.items(), reverse=True)

@@ -12,6 +12,7 @@ from limits.cli import common
 if TYPE_CHECKING:
     from limits.counterfactual import Counterfactual, Counterfactuals, Waiting
     from limits.decision import Decisions
+    from limits.dispositions import Disposition
     from limits.engine.supposing import Explained, Supposed
     from limits.reasons import Reason
     from limits.store.db import Connection
@@ -22,8 +23,9 @@ WORDS = {
         "title": "User {user} as of {as_of}, by policy {pack} of {effective}: {changes}",
         "columns": ("", "as it is", "what if"),
         "limit": "limit", "action": "action", "binding": "bound by", "reasons": "reasons", "none": "none",
-        "raised": "raised", "held": "held", "lowered": "lowered", "unbounded": "no bound", "nothing": "nothing changed",
-        "now": "The limit is {limit}. What stands in the way of a higher one:",
+        "raised": "raised", "held": "held", "lowered": "lowered", "unbounded": "no bound",
+        "effect": "takes effect", "AT_ONCE": "at once", "OFFERED": "when accepted", "ANNOUNCED": "after notice",
+        "now": "The limit decided on is {limit}. What stands in the way of a higher one:",
         "person": " (a person has to look at this)",
         "single": "One change alone that would lift it:",
         "no_single": "No single change would lift it: several things stand in the way, or one that nobody can change.",
@@ -40,8 +42,9 @@ WORDS = {
         "title": "用户 {user}，截至 {as_of}，按政策 {pack}（{effective} 起）：{changes}",
         "columns": ("", "现状", "假设"),
         "limit": "额度", "action": "结果", "binding": "生效上限", "reasons": "原因", "none": "无",
-        "raised": "上调", "held": "不变", "lowered": "下调", "unbounded": "不设限", "nothing": "未作改变",
-        "now": "额度为 {limit}。限制其提高的因素：",
+        "raised": "上调", "held": "不变", "lowered": "下调", "unbounded": "不设限",
+        "effect": "生效方式", "AT_ONCE": "立即", "OFFERED": "用户接受后", "ANNOUNCED": "通知期满后",
+        "now": "决定的额度为 {limit}。限制其提高的因素：",
         "person": "（须人工查看）",
         "single": "以下任一单项变化即可提高额度：",
         "no_single": "没有单项变化可以提高额度：限制因素不止一项，或无法改变。",
@@ -121,6 +124,7 @@ def _side_by_side(made: Supposed, language: str) -> Iterator[tuple[str, str, str
 
     yield row(words["limit"], [amount(int(one.limit_after[0])) for one in sides])
     yield row(words["action"], [words[ACTIONS[int(one.action[0])]] for one in sides])
+    yield row(words["effect"], [words[how.name] for how in made.takes_effect])
     yield row(words["binding"], [reason_code(Reason(int(one.binding[0]))) for one in sides])
     yield row(words["reasons"], [", ".join(map(reason_code, one.reasons(0))) or words["none"] for one in sides])
     for q in ("p10", "p50", "p90"):
@@ -150,8 +154,8 @@ def _supposed_dict(made: Supposed, user_id: int, as_of: str) -> dict[str, Any]:
         "currency": made.policy.currency,
         "exponent": made.exponent,
         "changes": [change.text(made.policy.currency) for change in made.changes],
-        "before": _decision_dict(made.before),
-        "after": _decision_dict(made.after),
+        "before": _decision_dict(made.before, made.takes_effect[0]),
+        "after": _decision_dict(made.after, made.takes_effect[1]),
         "ceilings_moved": [
             {
                 "reason": reason_code(reason),
@@ -166,7 +170,7 @@ def _supposed_dict(made: Supposed, user_id: int, as_of: str) -> dict[str, Any]:
     }
 
 
-def _decision_dict(one: Decisions) -> dict[str, Any]:
+def _decision_dict(one: Decisions, effect: Disposition) -> dict[str, Any]:
     from limits.reasons import Reason
     from limits.store.log import ACTIONS, reason_code
 
@@ -174,6 +178,7 @@ def _decision_dict(one: Decisions) -> dict[str, Any]:
         "limit_before_minor": int(one.limit_before[0]),
         "limit_after_minor": int(one.limit_after[0]),
         "action": ACTIONS[int(one.action[0])],
+        "takes_effect": effect.name.lower(),
         "binding": reason_code(Reason(int(one.binding[0]))),
         "reasons": [reason_code(reason) for reason in one.reasons(0)],
         **{f"capacity_{q}_minor": int(getattr(one.capacity, q)[0]) for q in ("p10", "p50", "p90")},

@@ -21,9 +21,17 @@ import structlog
 
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.single import Order, apply_order, done_before, refuse_past
-from limits.errors import ChangeEnded, DatabaseError, LimitsError, NoDecision, ReviewRefused, UserHeld
+from limits.errors import (
+    ChangeEnded,
+    DatabaseError,
+    LimitsError,
+    NoDecision,
+    PolicyNotApproved,
+    ReviewRefused,
+    UserHeld,
+)
 from limits.policy import Policy, parse_policy
-from limits.store import pending, policies, recomputes, reviews
+from limits.store import approvals, pending, policies, recomputes, reviews
 from limits.store.db import Connection, Database, Role
 from limits.store.log import LogEntry
 from limits.store.pending import Change
@@ -206,11 +214,13 @@ def set_consent(
 
 
 def _policy(conn: Connection, change: Change, as_of: dt.date, name: str | None) -> Policy:
-    """Which policy decides afresh: the one named, else that of the schedule it came from, else the one it came from."""
-    if name or change.schedule_pack:
-        return policy_for(name or change.schedule_pack or "", as_of)
-    text = policies.load_policy(conn, change.policy_hash)
-    return parse_policy(text, file=f"policy of change {change.change_id}")
+    """Which policy decides afresh: the one named, else of the pack it came from the approved one that is in force."""
+    if name:
+        return policy_for(name, as_of)
+    found = approvals.in_force(conn, change.pack, as_of)
+    if found is None:
+        raise PolicyNotApproved(f"of pack {change.pack} no policy that is in force on {as_of} is approved; approve one")
+    return parse_policy(policies.load_policy(conn, found), file=f"policy of change {change.change_id}")
 
 
 def _refuse_ended(change: Change) -> None:

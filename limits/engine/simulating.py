@@ -96,6 +96,11 @@ class Simulated:
         """Users for whom the two policies do not do the same."""
         return sum(users for (one, other), users in self.flips.items() if one != other)
 
+    @property
+    def differing(self) -> int:
+        """Users who get another limit."""
+        return sum(map(len, self.differences))
+
     def tripped(self, side: Side) -> tuple[str, ...]:
         """The breakers of the side's policy that would halt this review."""
         counts = Counts(

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from limits.counterfactual import Counterfactuals, counterfactuals
 from limits.decision import Decisions, review
+from limits.dispositions import Disposition, dispose
 from limits.engine.asking import policy_for, refuse_future, today
+from limits.engine.single import Order
 from limits.errors import NotFound, ReviewRefused
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Portfolio
 from limits.settings import Settings
-from limits.store import past, policies, recomputes
+from limits.store import past, pending, policies, recomputes
 from limits.store.db import Connection, Database
 from limits.store.load import load_portfolio
 from limits.store.log import LogEntry
@@ -29,6 +31,7 @@ class Supposed:
     changes: list[Change]
     before: Decisions
     after: Decisions
+    takes_effect: tuple[Disposition, Disposition]
     waiting: bool
 
 
@@ -62,17 +65,32 @@ def suppose(
         user = user_at(conn, user_id, date, chosen)
         exponent = recomputes.facts(conn, chosen.currency).exponent
         waiting = past.users_waiting(conn) > 0
-    supposed = apply_changes(user, changes)
-    return Supposed(chosen, exponent, changes, review(user, chosen), review(supposed, chosen), waiting)
+    both = (user, apply_changes(user, changes))
+    before, after = (review(one, chosen) for one in both)
+    first, second = (
+        Disposition(int(dispose(one, made, chosen).disposition[0]))
+        for one, made in zip(both, (before, after), strict=True)
+    )
+    return Supposed(chosen, exponent, changes, before, after, (first, second), waiting)
 
 
 def explain(conn: Connection, entry: LogEntry) -> Explained:
-    """What would change the decision of a log entry, by its policy, and the limits before its review."""
+    """What would change the decision of a log entry, by its policy.
+
+    The user is as known now of its date, with the limit before its review and what was asked for.
+    """
     policy = parse_policy(policies.load_policy(conn, entry.policy_hash), file="its policy")
     with past.looking(conn):
         user = user_at(conn, entry.user_id, entry.as_of, policy, entry.review_id)
-    found = counterfactuals(user, policy)
-    return Explained(found, (found.limit_after, found.binding) == (entry.limit_after_minor, entry.binding))
+        given = past.given(conn, entry.review_id)
+        change = None if given.change_id is None else pending.change(conn, given.change_id)
+        order = Order(
+            entry.user_id, entry.as_of, policy, entry.actor, entry.review_reason,
+            request_minor=given.request_minor, change=change,
+        )  # fmt: skip
+    found = counterfactuals(order.given(user), policy)
+    wish = entry.limit_after_minor if entry.proposed_minor is None else entry.proposed_minor
+    return Explained(found, (found.limit_after, found.binding) == (wish, entry.binding))
 
 
 def user_at(conn: Connection, user_id: int, as_of: dt.date, policy: Policy, review_id: int | None = None) -> Portfolio:

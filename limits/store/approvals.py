@@ -115,6 +115,12 @@ def require(conn: Connection, policy_hash: bytes) -> None:
         conn.execute(query("approval_require"), {"policy_hash": policy_hash})
 
 
+def in_force(conn: Connection, pack: str, as_of: dt.date) -> bytes | None:
+    """The hash of the approved policy of a pack that is in force on a date, or None."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query("approval_in_force"), {"pack": pack, "as_of": as_of}).fetchone()
+
+
 def require_policy(conn: Connection, policy: Policy) -> None:
     """The same for a policy that may not be kept in the database yet. Leaves nothing behind."""
     with conn.transaction(force_rollback=True):

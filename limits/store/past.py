@@ -30,6 +30,22 @@ class Done:
     policy_hash: bytes
 
 
+@dataclass(frozen=True)
+class Given:
+    """What a review of one user was about: an amount asked for, or a change to carry out; None where neither."""
+
+    request_minor: int | None
+    change_id: int | None
+
+
+def given(conn: Connection, review_id: int) -> Given:
+    """What a review was given beside what it loaded."""
+    with conn.cursor(row_factory=class_row(Given)) as cursor:
+        found = cursor.execute(query("review_given"), {"review_id": review_id}).fetchone()
+    assert found is not None, "the log holds decisions of reviews alone"
+    return found
+
+
 def reviews_done(conn: Connection, as_of: dt.date) -> list[Done]:
     """The finished reviews of everybody up to a date, newest first; recomputes of single users are none."""
     with conn.cursor(row_factory=class_row(Done)) as cursor:

@@ -33,9 +33,8 @@ class Change:
     ended_by: str | None
     ended_reason: str
     applied_review_id: int | None
-    #: The policy it was decided by, and the pack of the schedule whose review that was.
-    policy_hash: bytes
-    schedule_pack: str | None
+    #: Of the policy it was decided by.
+    pack: str
 
     @property
     def is_raise(self) -> bool:

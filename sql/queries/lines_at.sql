@@ -8,24 +8,26 @@ WITH review AS (
       FROM limits.reviews
      WHERE review_id = %(review_id)s::bigint
 ), place AS (
-    SELECT a.user_id,
-           coalesce((SELECT version_before FROM limits.adjustment_log
-                      WHERE as_of = %(as_of)s AND review_id = %(review_id)s::bigint AND user_id = a.user_id),
+    SELECT a.user_id, coalesce(own.decided_at, (SELECT began_at FROM review)) AS moment,
+           coalesce(own.version_before,
                     (SELECT max(version_after) FROM limits.adjustment_log
                       WHERE user_id = a.user_id AND role = 'champion' AND as_of <= %(as_of)s
                         AND (%(review_id)s::bigint IS NULL OR decided_at < (SELECT began_at FROM review))),
                     0) AS version
       FROM unnest(%(user_ids)s::bigint[]) AS a (user_id)
+      LEFT JOIN limits.adjustment_log own
+        ON own.as_of = %(as_of)s AND own.review_id = %(review_id)s::bigint AND own.user_id = a.user_id
 )
 SELECT p.user_id, p.version, coalesce(newest.limit_after_minor, c.opening_limit_minor) AS credit_limit,
        raised.as_of AS last_raise_on, cut.as_of AS last_cut_on, cut.limit_before_minor AS limit_before_cut,
-       EXISTS (SELECT FROM limits.pending_changes w
-                WHERE w.user_id = p.user_id
+       -- An offered or announced change that was made by then and had not ended.
+       EXISTS (SELECT FROM limits.pending_changes w JOIN limits.reviews r USING (review_id)
+                WHERE w.user_id = p.user_id AND w.as_of <= %(as_of)s
                   AND CASE WHEN %(review_id)s::bigint IS NULL
-                           THEN w.as_of <= %(as_of)s
-                                AND (w.ended_at IS NULL OR (w.ended_at AT TIME ZONE 'UTC')::date > %(as_of)s)
-                           ELSE w.as_of < %(as_of)s
-                                AND (w.ended_at IS NULL OR w.ended_at > (SELECT began_at FROM review)) END
+                           THEN w.ended_at IS NULL OR (w.ended_at AT TIME ZONE 'UTC')::date > %(as_of)s
+                           ELSE w.review_id <> %(review_id)s::bigint
+                                AND coalesce(r.started_at, r.created_at) < p.moment
+                                AND (w.ended_at IS NULL OR w.ended_at > p.moment) END
               ) AS change_pending
   FROM place p
   JOIN limits.credit_lines c ON c.user_id = p.user_id

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from limits.store.db import Connection, Database, Role
-from tests import builders, invariants
+from tests import builders, governance, invariants
 
 AS_OF = builders.AS_OF
 STAGED = """
@@ -42,6 +42,12 @@ def users(conn: Connection) -> Iterator[None]:
         "INSERT INTO limits.policies VALUES (%s, 'p', '2020-01-01', %s, 'test')",
         (hashlib.sha256(body.encode()).digest(), body),
     )
+    proposed = (
+        "SELECT limits.propose_policy(policy_hash, 'champion', %s, 'for a test') FROM limits.policies WHERE pack = 'p'"
+    )
+    number = conn.execute(proposed, (governance.MAKER,)).fetchone()
+    assert number is not None
+    conn.execute("SELECT limits.decide_policy(%s, 'approve', %s, 'for a test')", (number[0], governance.CHECKER))
     conn.execute("SELECT limits.ensure_month('limits.adjustment_log', %s)", (AS_OF,))
     yield
     invariants.check(conn)
@@ -58,7 +64,8 @@ def begin(conn: Connection, *, user: int = 1, as_of: dt.date = AS_OF, **about: i
     found = conn.execute(
         """INSERT INTO limits.reviews (kind, business_date, state, policy_hash, actor, reason, users_total,
                                        request_id, change_id)
-           SELECT 'recompute', %s, 'running', policy_hash, 'test', 'test', 1, %s, %s FROM limits.policies
+           SELECT 'recompute', %s, 'running', policy_hash, 'test', 'test', 1, %s, %s
+             FROM limits.policies WHERE pack = 'p'
            RETURNING review_id""",
         (as_of, about.get("request_id"), about.get("change_id")),
     ).fetchone()

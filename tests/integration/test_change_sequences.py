@@ -25,10 +25,11 @@ from tests.packs import write_pack
 AS_OF = builders.AS_OF
 #: The end of the longest sequence; the data of the user are not too old for a raise by then.
 LAST = dt.date(2026, 8, 29)
+MODES = ("at_once", "offer", "notice", "on_request")
 _numbers = itertools.count(1)
 
 STEPS = st.one_of(
-    st.tuples(st.just("review"), st.sampled_from(["at_once", "offer", "notice", "on_request"])),
+    st.tuples(st.just("review"), st.sampled_from(MODES)),
     st.tuples(st.just("request"), st.integers(500_000, 900_000)),
     st.tuples(st.just("lenders"), st.sampled_from([1, 4, 6])),
     st.tuples(st.just("consent"), st.sampled_from(["given", "withdrawn"])),
@@ -92,15 +93,16 @@ class Story:
 
 
 @pytest.fixture
-def packs(tmp_path: Path) -> dict[str, str]:
+def packs(conn: Connection, tmp_path: Path) -> dict[str, str]:
     """Policies that differ in how changes take effect; small steps, no cool-off, so that much happens."""
     quick = {"raise__cool_off_after_raise_days": "0", "raise__cool_off_after_cut_days": "0", "cut__cool_off_days": "0"}
+    cuts = {mode: '"at_once"' if mode == "at_once" else '"notice"' for mode in MODES}
     return {
         mode: write_pack(
-            tmp_path, mode, consent__raises=f'"{mode}"', consent__cuts='"at_once"' if mode == "at_once" else '"notice"',
+            conn, tmp_path, mode, consent__raises=f'"{mode}"', consent__cuts=cuts[mode],
             consent__cut_notice_days="10", consent__raise_notice_days="10", consent__offer_days="10", **quick,
         )
-        for mode in ("at_once", "offer", "notice", "on_request")
+        for mode in MODES
     }  # fmt: skip
 
 

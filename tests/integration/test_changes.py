@@ -50,13 +50,13 @@ def lenders(conn: Connection, user_id: int, count: int, checked_on: dt.date = AS
 
 
 @pytest.fixture
-def offers(tmp_path: Path) -> str:
-    return write_pack(tmp_path, "offers", consent__raises='"offer"', consent__cuts='"notice"')
+def offers(conn: Connection, tmp_path: Path) -> str:
+    return write_pack(conn, tmp_path, "offers", consent__raises='"offer"', consent__cuts='"notice"')
 
 
 @pytest.fixture
-def notices(tmp_path: Path) -> str:
-    return write_pack(tmp_path, "notices", consent__raises='"notice"', consent__cuts='"notice"')
+def notices(conn: Connection, tmp_path: Path) -> str:
+    return write_pack(conn, tmp_path, "notices", consent__raises='"notice"', consent__cuts='"notice"')
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_an_offer_is_kept_as_far_as_it_still_may_be(
     database: Database, conn: Connection, offers: str, opened: Callable[..., Change], tmp_path: Path
 ) -> None:
     offer = opened(offers)
-    smaller = write_pack(tmp_path, "smaller", raise__step_bps="1000", raise__step_least='"100 CNY"')
+    smaller = write_pack(conn, tmp_path, "smaller", raise__step_bps="1000", raise__step_least='"100 CNY"')
     made = accept(database, offer, policy=smaller)
     assert (limit(conn, 1), made.change.state) == (550_000, "applied")
     assert told(conn, 1)[1] == ("refused", AS_OF + 31 * DAY)
@@ -281,7 +281,7 @@ def test_who_objects_to_an_announced_raise_is_not_raised_and_nobody_declines_a_c
 def test_an_announced_cut_goes_no_deeper_than_announced(
     database: Database, conn: Connection, tmp_path: Path, opened: Callable[..., Change]
 ) -> None:
-    gentle = write_pack(tmp_path, "gentle", consent__cuts='"notice"', cut__step_bps="1000")
+    gentle = write_pack(conn, tmp_path, "gentle", consent__cuts='"notice"', cut__step_bps="1000")
     cut = opened(gentle, 2)
     assert cut.proposed_minor == 450_000
     run = due(database, cut.effective_on, policy="standard")  # which alone would cut to LOWERED

@@ -86,7 +86,7 @@ def test_what_may_not_be_is_refused_and_explained(database: Database, settings: 
 def test_who_asks_is_raised_at_once_however_others_are(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path, raises: str
 ) -> None:
-    policy = write_pack(tmp_path, consent__raises=f'"{raises}"')
+    policy = write_pack(conn, tmp_path, consent__raises=f'"{raises}"')
     assert ask(database, settings, policy=policy).request.answer == "granted"
     assert limit(conn) == 560_000
     assert pending.changes(conn) == []
@@ -168,7 +168,7 @@ def test_who_asks_again_and_again_is_probing(database: Database, settings: Setti
 def test_a_request_while_an_offer_is_open_names_it(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:
-    policy = write_pack(tmp_path, consent__raises='"offer"', raise__consent="false")
+    policy = write_pack(conn, tmp_path, consent__raises='"offer"', raise__consent="false")
     engine.recompute(database, settings, 1, reason="review", actor="night", as_of=AS_OF, apply=True, policy=policy)
     made = ask(database, settings)
     assert made.request.answer == "refused"
@@ -180,7 +180,7 @@ def test_a_request_while_an_offer_is_open_names_it(
 def test_who_asks_for_more_and_is_cut_is_told_of_both(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:
-    policy = write_pack(tmp_path, consent__cuts='"notice"')
+    policy = write_pack(conn, tmp_path, consent__cuts='"notice"')
     builders.add_credit_check(conn, 1, AS_OF - DAY, active_lenders=6)
     made = ask(database, settings, policy=policy)
     assert (made.request.answer, made.entry.outcome, limit(conn)) == ("refused", "announced", BEFORE)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from limits.counterfactual import counterfactuals, ends_on, ladders
-from limits.decision import review
+from limits.decision import decide, review
+from limits.money import Money
+from limits.policy_changes import KEYS, policy_changes, values
 from limits.reasons import Reason
 from limits.whatif import INPUTS, Change, apply_changes, parse_change
+from tests.policies import changed
 from tests.portfolios import make_portfolio
-from tests.strategies import POLICY, users
+from tests.strategies import POLICY, portfolios, split, users
 from tests.unit.test_whatif import differing
 
 NO_CHANGE = [
@@ -43,7 +48,7 @@ def test_a_change_that_is_written_is_read_as_the_same(change: Change, currency: 
     assert parse_change(change.text(currency), currency) == change
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)  # the first one loads the kernels
 @given(users)
 def test_a_counterfactual_is_a_decision_and_a_smaller_one_lifts_nothing(user: dict[str, object]) -> None:
     portfolio = make_portfolio([user])
@@ -66,6 +71,7 @@ def _near(steps: int) -> range:
     return range(1, min(steps, 1_000_000) + 1)
 
 
+@settings(deadline=None)
 @given(users, st.sampled_from(list(Reason)))
 def test_time_ends_a_reason_on_its_day_and_not_before(user: dict[str, object], reason: Reason) -> None:
     portfolio = make_portfolio([user])
@@ -80,3 +86,29 @@ def test_time_ends_a_reason_on_its_day_and_not_before(user: dict[str, object], r
         for day in (until - dt.timedelta(days=1), until)
     )
     assert before < on
+
+
+#: Keys with a way, of the sections that the decision reads.
+DECIDING = sorted(
+    key for key, one in KEYS.items() if one.up and key.split(".")[0] not in ("breakers", "consent", "notices")
+)
+
+
+@given(portfolios, st.sampled_from(DECIDING), st.sampled_from([0.0, 0.5, 0.9, 1.1, 2.0, 10.0]))
+def test_stricter_never_lets_a_limit_be_higher(drawn: list[Any], key: str, factor: float) -> None:
+    value = dict(values(POLICY))[key]
+    if isinstance(value, Money):
+        other: Any = Money(int(value.minor * factor), value.currency)
+    else:
+        other = not value if isinstance(value, bool) else int(value * factor)
+    try:
+        new = changed(POLICY, **{key.replace("raise.", "raises."): other})
+    except ValidationError:
+        assume(False)
+        return
+    assume(other != value)
+    (change,) = policy_changes(POLICY, new)
+    portfolio, capacity = split(drawn)
+    before, after = (decide(portfolio, capacity, policy).limit_after for policy in (POLICY, new))
+    assert (change.direction * (before - after) >= 0).all(), change
+    assert change.direction or (before == after).all(), change
