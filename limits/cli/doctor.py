@@ -151,10 +151,7 @@ def _approval(conn: Connection, settings: Settings) -> Iterator[Finding]:
         try:
             approvals.require_policy(conn, policy)
         except PolicyNotApproved as error:
-            mend = (
-                f"limits policy propose {settings.policy} --reason '...'; then another person: limits policy approve ID"
-            )
-            yield Finding("approval", "warn", str(error), mend)
+            yield Finding("approval", "warn", str(error), _propose(settings.policy))
             return
         yield Finding("approval", "ok", f"{policy.pack} of {policy.effective_on} may decide")
 

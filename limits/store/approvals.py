@@ -29,7 +29,10 @@ Verdict = Literal["approve", "reject", "withdraw"]
 NOT_APPROVED = "LM004"
 REFUSED = "LM011"
 
-MEND = "one person proposes it (limits policy propose FILE), another approves it (limits policy approve ID)"
+MEND = (
+    "one person proposes it (limits policy propose FILE --reason '...'), "
+    "another approves it (limits policy approve ID --reason '...')"
+)
 
 
 @dataclass(frozen=True)
