@@ -17,6 +17,11 @@ SELECT user_id, source, source_id, confirmed_on, min(withdrawn_on) AS withdrawn_
   FROM limits.frauds
  GROUP BY user_id, source, source_id, confirmed_on;
 
+-- Whether one user was seen with a value is asked for each fraud that shares it: with the user in
+-- the index nobody reads all who share a phone for that.
+DROP INDEX limits.identifiers_value;
+CREATE INDEX identifiers_value ON limits.identifiers (kind, value_sha256, user_id, seen_on);
+
 -- What users with a fraud on record have been seen with, whatever the dates and whether it still
 -- stands: where links are looked for. Without it a review would read either everybody who
 -- shares a phone or the identifiers of all frauds, for each chunk of users again.

@@ -9,33 +9,34 @@
 -- the 101 newest frauds are counted, the most that anybody needs to hear of: a count is exact up
 -- to 100, and beyond it at least 100.
 WITH mine AS MATERIALIZED (
-    SELECT DISTINCT user_id, kind, value_sha256
-      FROM limits.identifiers
-     WHERE user_id = ANY (%(user_ids)s::bigint[]) AND seen_on <= %(as_of)s
+    SELECT DISTINCT i.user_id, i.kind, i.value_sha256, c.cleared_on
+      FROM limits.identifiers i
+      LEFT JOIN (SELECT user_id, max(cleared_on) AS cleared_on
+                   FROM limits.fraud_clearances
+                  WHERE user_id = ANY (%(user_ids)s::bigint[]) AND cleared_on <= %(as_of)s
+                  GROUP BY user_id) c ON c.user_id = i.user_id
+     WHERE i.user_id = ANY (%(user_ids)s::bigint[]) AND i.seen_on <= %(as_of)s
 ), shared AS MATERIALIZED (
-    SELECT DISTINCT m.kind, m.value_sha256
-      FROM mine m
-      JOIN limits.fraud_identifiers f
-        ON f.kind = m.kind AND f.value_sha256 = m.value_sha256 AND f.user_id <> m.user_id
+    SELECT f.kind, f.value_sha256, f.user_id
+      FROM (SELECT DISTINCT kind, value_sha256 FROM mine) m
+      JOIN limits.fraud_identifiers f ON f.kind = m.kind AND f.value_sha256 = m.value_sha256
 ), theirs AS MATERIALIZED (
     SELECT kind, value_sha256, user_id, confirmed_on
-      FROM (SELECT f.kind, f.value_sha256, f.user_id, c.confirmed_on,
-                   row_number() OVER (PARTITION BY f.kind, f.value_sha256
-                                          ORDER BY c.confirmed_on DESC, f.user_id) AS place
+      FROM (SELECT s.kind, s.value_sha256, s.user_id, c.confirmed_on,
+                   row_number() OVER (PARTITION BY s.kind, s.value_sha256
+                                          ORDER BY c.confirmed_on DESC, s.user_id) AS place
               FROM shared s
-              JOIN limits.fraud_identifiers f ON f.kind = s.kind AND f.value_sha256 = s.value_sha256
               JOIN LATERAL (
                   SELECT max(confirmed_on) AS confirmed_on FROM limits.fraud_cases
-                   WHERE user_id = f.user_id AND confirmed_on <= %(as_of)s
+                   WHERE user_id = s.user_id AND confirmed_on <= %(as_of)s
                      AND (withdrawn_on IS NULL OR withdrawn_on > %(as_of)s)) c ON c.confirmed_on IS NOT NULL
              WHERE EXISTS (SELECT FROM limits.identifiers i
-                            WHERE i.user_id = f.user_id AND i.kind = f.kind AND i.value_sha256 = f.value_sha256
+                            WHERE i.user_id = s.user_id AND i.kind = s.kind AND i.value_sha256 = s.value_sha256
                               AND i.seen_on <= %(as_of)s)) numbered
      WHERE place <= 101
 )
 SELECT m.user_id, count(DISTINCT t.user_id) AS fraud_links
   FROM mine m
   JOIN theirs t ON t.kind = m.kind AND t.value_sha256 = m.value_sha256 AND t.user_id <> m.user_id
- WHERE t.confirmed_on > coalesce((SELECT max(cleared_on) FROM limits.fraud_clearances
-                                   WHERE user_id = m.user_id AND cleared_on <= %(as_of)s), '-infinity')
+ WHERE m.cleared_on IS NULL OR t.confirmed_on > m.cleared_on
  GROUP BY m.user_id
