@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from limits.casebook.users import AS_OF, COLUMNS, FLOWS, MONTHS, make_portfolio
+from limits.casebook.users import AS_OF, COLUMNS, DATES, FLAGS, FLOWS, MONTHS, TEXTS, make_portfolio
 from limits.portfolio import UNKNOWN, Portfolio
 
-__all__ = ["AS_OF", "COLUMNS", "FLOWS", "MONTHS", "UNKNOWN", "make_portfolio", "one_by_one"]
+__all__ = [
+    "AS_OF", "COLUMNS", "DATES", "FLAGS", "FLOWS", "MONTHS", "TEXTS", "UNKNOWN", "make_portfolio", "one_by_one",
+]  # fmt: skip
 
 
 def one_by_one(portfolio: Portfolio) -> list[Portfolio]:
