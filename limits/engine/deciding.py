@@ -27,8 +27,8 @@ from limits.store.reviews import ReviewException
 #: The modules a decision depends on; their text is part of the code version.
 CORE = (
     "money", "portfolio", "capacity/kernels", "capacity/local_level", "capacity/pooled", "capacity/damped",
-    "capacity/forecasting", "capacity/combining", "capacity/seasonal", "capacity/result", "capacity/estimate", "policy", "reasons",
-    "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment", "ceilings/exposure",
+    "capacity/forecasting", "capacity/combining", "capacity/seasonal", "capacity/result", "capacity/estimate",
+    "policy", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment", "ceilings/exposure",
     "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions",
 )  # fmt: skip
 
