@@ -28,8 +28,8 @@ from limits.store.reviews import ReviewException
 CORE = (
     "money", "portfolio", "capacity/kernels", "capacity/local_level", "capacity/pooled", "capacity/damped",
     "capacity/forecasting", "capacity/combining", "capacity/seasonal", "capacity/result", "capacity/estimate",
-    "policy", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment", "ceilings/exposure",
-    "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions",
+    "policy", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment",
+    "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions",
 )  # fmt: skip
 
 #: Raised when what the digest covers or how it is written changes.
