@@ -133,14 +133,14 @@ class LineReader:
                     return self._fault(number, line, reason, found)
         fields = text.split(",") if '"' not in text else _split(text)
         if fields is None:
-            return Line(number, text, None, "unbalanced_quotes", f"the quotes of {shown(text)} do not match", ())
+            return self._fault(number, line, "unbalanced_quotes", f"the quotes of {shown(text)} do not match")
         if len(fields) != self.width:
             reason = "too_few_fields" if len(fields) < self.width else "too_many_fields"
             found = f"the row has {len(fields)} fields, the heading has {self.width}: {shown(text)}"
-            return Line(number, text, None, reason, found, ())
+            return self._fault(number, line, reason, found)
         if len(text) > LONGEST_FIELD and (longest := max(fields, key=len)) and len(longest) > LONGEST_FIELD:
             found = f"the field {shown(longest)} has {len(longest)} characters; at most {LONGEST_FIELD} are kept"
-            return Line(number, text, None, "field_too_long", found, ())
+            return self._fault(number, line, "field_too_long", found)
         return Line(number, text, None, None, None, self._in_order(fields))
 
     def _long_line(self, number: int, start: bytes) -> Line:
@@ -182,8 +182,7 @@ def escaped(line: bytes) -> str:
     """The bytes as text that can be printed and stored."""
     text = line.decode("utf-8", "backslashreplace")
     return "".join(
-        character.encode("unicode_escape").decode() if unicodedata.category(character) in _UNPRINTABLE else character
-        for character in text
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )
 
 

@@ -139,11 +139,9 @@ def test_the_limit_before_the_newest_cut_and_an_open_change_are_those_of_now(con
     names = ("limit_before_cut", "change_pending")
     assert seen(conn, *names) == (UNKNOWN, False)
     conn.execute("UPDATE limits.credit_lines SET limit_before_cut_minor = 3000000")
-    body = "INSERT INTO limits.policies VALUES (sha256('p'), 'p', '2020-01-01', 'p', 'test')"
-    conn.execute(body)
     conn.execute(
         """INSERT INTO limits.reviews (kind, business_date, policy_hash, actor)
-           VALUES ('recompute', '2026-06-01', sha256('p'), 'test')"""
+           SELECT 'recompute', '2026-06-01', policy_hash, 'test' FROM limits.policies WHERE pack = 'standard'"""
     )
     conn.execute(
         """INSERT INTO limits.pending_changes (entry_id, review_id, user_id, kind, as_of, currency, limit_minor,

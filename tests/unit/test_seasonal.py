@@ -196,8 +196,10 @@ def test_the_mean_of_the_months_has_their_joint_covariance():
         ratio = plain.parameters["ratio"][i]
         idle = 23 - np.flatnonzero(np.isfinite(series[i]))[-1]
         before = plain.parameters["spread"][i] + ratio * idle
-        unit = before + ratio * np.minimum.outer(ahead, ahead) + (1.0 - ratio) * np.eye(horizon)
-        joint = unit * plain.variance[i, 0] / unit[0, 0]
+        one = before + ratio + (1.0 - ratio)
+        calm = horizon ** (1.0 - Prior().calm)  # how much calmer the mean of all is than if months were independent
+        unit = before + ratio * np.minimum.outer(ahead, ahead) + (1.0 - ratio) * calm * np.eye(horizon)
+        joint = unit * plain.variance[i, 0] / one
         weight = coming[i] / horizon
         np.testing.assert_allclose(found.mean_over_horizon.variance[i], weight @ joint @ weight, rtol=1e-9)
         np.testing.assert_allclose(found.mean_over_horizon.mean[i], weight @ plain.mean[i], rtol=1e-9)
