@@ -7,7 +7,7 @@ here is what becomes the limit now, and what waits.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Notice(enum.IntEnum):
     OFFERED = 3
     ANNOUNCED = 4
     REFUSED = 5
+    WITHDRAWN = 6
 
 
 #: A cut that one of these asks for does not wait, whatever the policy says of other cuts.
@@ -103,6 +104,22 @@ def dispose(portfolio: Portfolio, decisions: Decisions, policy: Policy) -> Dispo
         notice=notice,
         notice_due_on=np.where(notice == Notice.NONE, never, due),
     )
+
+
+def ending(found: Dispositions, portfolio: Portfolio, decisions: Decisions, *, raises: bool) -> Dispositions:
+    """The same, with what is told where the decisions carry out changes that were announced.
+
+    ``raises``: the changes announced were raises. Whose limit stays is told that the change is
+    off, on the day, in place of a refusal; only who took back the consent to a raise ended it
+    himself. Who gets less in place of a raise is told on the day too.
+    """
+    stays = (found.disposition == Disposition.AT_ONCE) & (found.limit_after == decisions.limit_before)
+    silent = stays & portfolio.opted_out & raises
+    notice = np.where(silent, Notice.NONE, np.where(stays, Notice.WITHDRAWN, found.notice)).astype(np.int64)
+    as_of = np.datetime64(portfolio.as_of, "D")
+    today = stays | (raises & (notice == Notice.LOWERED))
+    due = np.where(silent, np.datetime64("NaT", "D"), np.where(today, as_of, found.notice_due_on))
+    return replace(found, notice=notice, notice_due_on=due)
 
 
 def granted(portfolio: Portfolio, limit_after: Int, policy: Policy) -> Bool:

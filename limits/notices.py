@@ -28,6 +28,7 @@ class Kind(enum.StrEnum):
     OFFERED = "offered"
     ANNOUNCED = "announced"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Facts:
     effective_on  offered: the last day to accept; announced: the day it takes effect; else None
     asked         what the user asked for, accepted or had announced, None where it was none of them
     answers       which of them: "request", "offer" or "announced"
+    answered_as_of, answered_from  of what was offered or announced: the date of that decision, and the limit then
     state         of the offered or announced change: "open", "applied", or how it came to nothing
     """
 
@@ -53,6 +55,8 @@ class Facts:
     effective_on: dt.date | None = None
     asked: int | None = None
     answers: str = "request"
+    answered_as_of: dt.date | None = None
+    answered_from: int | None = None
     state: str = "open"
 
     @property
@@ -64,6 +68,20 @@ class Facts:
     def is_cut(self) -> bool:
         """Whether the limit is lower for it, now or on the day it takes effect."""
         return self.target < self.before
+
+    @property
+    def ends_raise(self) -> bool:
+        """Whether a raise that was announced is told to be off."""
+        return self.kind is Kind.WITHDRAWN and (self.asked or 0) > (self.answered_from or 0)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether what was announced does not take effect: the limit does not move that way."""
+        if self.answers != "announced" or None in (self.asked, self.answered_from, self.answered_as_of):
+            return False
+        announced = (self.asked or 0) - (self.answered_from or 0)
+        made = self.after - self.before
+        return (announced > 0 and made <= 0) or (announced < 0 and made >= 0)
 
     def amount(self, minor: int) -> str:
         """An amount for people: 30,276.00 CZK."""
@@ -105,7 +123,7 @@ def fees_protected_until(facts: Facts, policy: Policy, told_on: dt.date) -> dt.d
 
 def _found(facts: Facts) -> list[Reason]:
     """What stood in the way of more, in the order in which it bound."""
-    if not facts.is_cut and facts.kind is not Kind.REFUSED:
+    if not facts.is_cut and facts.kind is not Kind.REFUSED and not facts.ends_raise:
         return []
     below = facts.before if facts.is_cut else facts.asked
     found = [reason for reason, bound in facts.reasons if below is None or bound < below]
@@ -120,6 +138,8 @@ def _check(facts: Facts) -> None:
             raise ValueError(f"entry {facts.entry_id} has no {facts.kind.value} change that waits")
         if facts.proposed == facts.before or (facts.is_cut and facts.kind is Kind.OFFERED):
             raise ValueError(f"entry {facts.entry_id} proposes no change that can be {facts.kind.value}")
+    elif facts.kind is Kind.WITHDRAWN and not (facts.is_off and facts.after == facts.before):
+        raise ValueError(f"entry {facts.entry_id} ends no change that was announced")
     elif (facts.kind is Kind.RAISED and facts.after <= facts.before) or (
         (facts.kind is Kind.LOWERED) is not facts.is_cut
     ):
@@ -146,9 +166,13 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "title_refused": "Your request for a higher credit limit",
             "title_refused_offer": "The credit limit that you accepted",
             "title_refused_announced": "The credit limit that was announced to you",
+            "title_withdrawn": "The change of your credit limit does not take effect",
             "asked_request": "You asked for a limit of {asked}.",
             "asked_offer": "You accepted a limit of {asked}.",
             "asked_announced": "A limit of {asked} was announced to you.",
+            "off": "The change of your limit to {asked} that was announced as of {answered} does not take effect.",
+            "stays": "Your limit stays at {before}.",
+            "is_now": "Your limit is now {before}.",
             "asked_more": "You asked for a higher limit.",
             "raised": "On {as_of} your limit was raised from {before} to {target}.",
             "lowered": "On {as_of} your limit was lowered from {before} to {target}.",
@@ -161,7 +185,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "announced_cut": "On {effective} your limit will be lowered from {before} to {target}. Until then it stays "
             "at {before}.",
             "offer_ended": "This offer can no longer be accepted.",
-            "withdrawn": "This change has been called off.",
+            "called_off": "This change has been called off.",
             "main": "The main reasons:",
             "one": "The main reason:",
             "only": "The only reason:",
@@ -190,9 +214,13 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "title_refused": "关于您的提额申请",
             "title_refused_offer": "关于您接受的额度",
             "title_refused_announced": "关于此前通知您的额度",
+            "title_withdrawn": "您的信用额度调整不再生效",
             "asked_request": "您申请的额度为 {asked}。",
             "asked_offer": "您接受的额度为 {asked}。",
             "asked_announced": "此前通知您的额度为 {asked}。",
+            "off": "此前通知您的额度调整（决定基准日：{answered}，调整至 {asked}）不再生效。",
+            "stays": "您的额度仍为 {before}。",
+            "is_now": "您的额度现为 {before}。",
             "asked_more": "您申请了提高额度。",
             "raised": "您的额度已于{as_of}由 {before} 上调至 {target}。",
             "lowered": "您的额度已于{as_of}由 {before} 下调至 {target}。",
@@ -204,7 +232,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "announced_raise": "您的额度将于{effective}由 {before} 上调至 {target}，除非您提出异议。",
             "announced_cut": "您的额度将于{effective}由 {before} 下调至 {target}，在此之前仍为 {before}。",
             "offer_ended": "此项提额已不能再接受。",
-            "withdrawn": "此项调整已取消。",
+            "called_off": "此项调整已取消。",
             "main": "主要原因：",
             "one": "主要原因：",
             "only": "唯一原因：",
@@ -247,6 +275,7 @@ def _letter(facts: Facts, policy: Policy, told_on: dt.date, language: str) -> st
 def _values(facts: Facts, told_on: dt.date, language: str) -> dict[str, str]:
     return {
         "asked": "" if facts.asked is None else facts.amount(facts.asked),
+        "answered": "" if facts.answered_as_of is None else _day(facts.answered_as_of, language),
         "before": facts.amount(facts.before),
         "target": facts.amount(facts.target),
         "as_of": _day(facts.as_of, language),
@@ -266,7 +295,9 @@ def _title(facts: Facts) -> str:
 
 def _what(facts: Facts, told_on: dt.date) -> Iterator[str]:
     """The sentences that say what changes."""
-    if facts.asked is not None:
+    if facts.is_off:
+        yield "off"
+    elif facts.asked is not None:
         yield f"asked_{facts.answers}"
     elif facts.kind is Kind.REFUSED:
         yield "asked_more"
@@ -276,10 +307,12 @@ def _what(facts: Facts, told_on: dt.date) -> Iterator[str]:
             yield part if facts.answers == "request" else f"{part}_after_all"
         case Kind.ANNOUNCED:
             yield "announced_cut" if facts.is_cut else "announced_raise"
+        case Kind.WITHDRAWN:
+            yield "stays" if facts.before == facts.answered_from else "is_now"
         case kind:
             yield kind.value
     if _over(facts, told_on):
-        yield "offer_ended" if facts.kind is Kind.OFFERED else "withdrawn"
+        yield "offer_ended" if facts.kind is Kind.OFFERED else "called_off"
 
 
 def _over(facts: Facts, told_on: dt.date) -> bool:
@@ -296,7 +329,7 @@ def _why(facts: Facts, most: int, language: str) -> Iterator[str]:
     if named:
         head = "only" if len(_found(facts)) == 1 else "one" if len(named) == 1 else "main"
         yield "\n".join([words[head], *(f"- {USER_TEXT[reason][language]}" for reason in named)])
-    elif facts.kind is Kind.REFUSED:
+    elif facts.kind is Kind.REFUSED or facts.ends_raise:
         yield words["not_above" if facts.asked is not None and facts.asked <= facts.before else "too_little"]
 
 
@@ -307,9 +340,9 @@ def _steps(facts: Facts, told_on: dt.date) -> Iterator[str]:
         yield "accept"
     if facts.kind is Kind.ANNOUNCED and waits and not facts.is_cut:
         yield "object"
-    if facts.is_cut or facts.kind is Kind.REFUSED:
+    if facts.is_cut or facts.kind is Kind.REFUSED or facts.ends_raise:
         yield "contest"
-    else:
+    elif facts.kind is not Kind.WITHDRAWN:
         yield "less"
     yield from ("person", "copy")
 

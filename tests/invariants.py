@@ -108,6 +108,17 @@ BREACHES = {
          WHERE l.entry_id IS NULL OR l.user_id <> n.user_id OR l.review_id <> n.review_id
             OR n.kind IS DISTINCT FROM CASE l.disposition WHEN 1 THEN 'offered' WHEN 2 THEN 'announced'
                                        ELSE CASE WHEN l.action < 0 THEN 'lowered' ELSE n.kind END END""",
+    "notices: an announced change that a decision ended unheard, or one told to be off that is not": """
+        SELECT p.change_id, p.state, n.notice_id, n.kind
+          FROM (SELECT p.*, r.review_id AS ending FROM limits.pending_changes p JOIN limits.reviews r USING (change_id)
+                 WHERE p.kind = 'announced') p
+          FULL JOIN limits.notices n ON n.review_id = p.ending
+         WHERE n.kind = 'withdrawn' AND (p.state IS DISTINCT FROM 'suppressed' OR n.due_on <> n.as_of)
+            OR p.state = 'suppressed' AND n.kind IS NULL
+               AND (p.proposed_minor < p.limit_minor OR NOT EXISTS (
+                   SELECT FROM limits.consents c WHERE c.user_id = p.user_id AND c.subject = 'raises'
+                      AND c.state = 'withdrawn'))
+            OR p.state = 'suppressed' AND n.kind = 'refused'""",
     "I1: the limit before a cut is not that of the newest cut": """
         SELECT c.user_id, c.limit_before_cut_minor, l.limit_before_minor
           FROM limits.credit_lines c

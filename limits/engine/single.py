@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import structlog
 
+from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.deciding import Decided, code_version, decide_users
 from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused, UserHeld
@@ -144,7 +145,10 @@ def decide_one(conn: Connection, order: Order, *, snapshot: bool = True) -> Deci
         raise NoDecision(
             f"user {order.user_id} gets no decision as of {order.as_of} ({why.reason}){detail}", why.reason
         )
-    return decided
+    if order.change is None or order.change.kind != "announced":
+        return decided
+    told = ending(decided.dispositions, decided.portfolio, decided.decisions, raises=order.change.is_raise)
+    return dataclasses.replace(decided, dispositions=told)
 
 
 def _preview(conn: Connection, order: Order) -> LogEntry:

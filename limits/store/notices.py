@@ -64,6 +64,8 @@ class Notice:
     change_state: str | None
     asked_minor: int | None
     answers: str
+    answered_as_of: dt.date | None
+    answered_from_minor: int | None
 
     def state(self, as_of: dt.date) -> str:
         """How it stands as of a date: waiting or overdue, delivered in time or late."""
@@ -91,6 +93,8 @@ class Notice:
             effective_on=self.effective_on,
             asked=self.asked_minor,
             answers=self.answers,
+            answered_as_of=self.answered_as_of,
+            answered_from=self.answered_from_minor,
             state=self.change_state or "open",
         )
 

@@ -202,7 +202,7 @@ CREATE TABLE limits.notices (
     entry_id     bigint NOT NULL UNIQUE,
     review_id    bigint NOT NULL REFERENCES limits.reviews,
     user_id      bigint NOT NULL REFERENCES limits.users,
-    kind         text NOT NULL CHECK (kind IN ('raised', 'lowered', 'offered', 'announced', 'refused')),
+    kind         text NOT NULL CHECK (kind IN ('raised', 'lowered', 'offered', 'announced', 'refused', 'withdrawn')),
     as_of        date NOT NULL,
     due_on       date NOT NULL CHECK (due_on >= as_of),
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -21,7 +21,7 @@ CREATE INDEX pending_changes_review ON limits.pending_changes (review_id);
 
 CREATE FUNCTION limits.notice_kind(p_notice smallint) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT (ARRAY['raised', 'lowered', 'offered', 'announced', 'refused'])[p_notice]
+    SELECT (ARRAY['raised', 'lowered', 'offered', 'announced', 'refused', 'withdrawn'])[p_notice]
 $$;
 
 -- The one way to change a limit. Reads the caller's staged decisions of one shard,
@@ -92,7 +92,8 @@ BEGIN
                          WHEN d.disposition = 2 THEN d.notice = 4
                          WHEN d.limit_after_minor < d.limit_before_minor THEN d.notice = 2
                          WHEN d.limit_after_minor > d.limit_before_minor THEN d.notice IN (0, 1, 5)
-                         ELSE d.notice IN (0, 5) END)) THEN
+                         ELSE d.notice IN (0, 5, 6) END
+             OR d.notice = 6 AND v_review.change_id IS NULL)) THEN
         RAISE EXCEPTION 'a decision of review % contradicts itself, its plan or the calendar: nothing applied', p_review
             USING ERRCODE = 'LM003';
     END IF;
@@ -112,6 +113,23 @@ BEGIN
                       AND v_change.proposed_minor > v_change.limit_minor AND d.limit_after_minor > v_change.proposed_minor
                       AND d.limit_after_minor > d.limit_before_minor) THEN
             RAISE EXCEPTION 'review % raises above what change % offered: nothing applied', p_review, v_change.change_id
+                USING ERRCODE = 'LM003';
+        END IF;
+        -- Who was told of a change hears of its end: by a notice of what became of it, or where nothing
+        -- did, that it is off. Only who took back the consent to a raise knows that without.
+        IF EXISTS (SELECT FROM limits.decision_stage d
+                    WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
+                      AND NOT CASE
+                          WHEN v_change.kind = 'offer' THEN d.notice <> 6
+                          WHEN d.disposition <> 0 OR d.limit_after_minor <> d.limit_before_minor THEN d.notice <> 0
+                          WHEN d.notice = 6 THEN true
+                          ELSE d.notice = 0 AND v_change.proposed_minor > v_change.limit_minor
+                           AND coalesce('withdrawn' = (SELECT c.state FROM limits.consents c
+                                               WHERE c.user_id = d.user_id AND c.subject = 'raises'
+                                                 AND c.effective_on <= v_day
+                                               ORDER BY c.effective_on DESC, c.ingested_at DESC,
+                                                        c.state = 'withdrawn' DESC LIMIT 1), false) END) THEN
+            RAISE EXCEPTION 'review % does not tell what became of change %: nothing applied', p_review, v_change.change_id
                 USING ERRCODE = 'LM003';
         END IF;
     END IF;
@@ -243,7 +261,7 @@ BEGIN
               -- A user may say no to more, not to less.
               WHEN 'declined' THEN v_change.proposed_minor > v_change.limit_minor
               WHEN 'expired' THEN v_change.kind = 'offer' AND p_as_of > v_change.effective_on
-              -- Nothing is left to decide about.
+              -- Nothing is left to decide about, nor a limit that could be said to stay: no notice.
               WHEN 'suppressed' THEN EXISTS (
                   SELECT FROM limits.user_profiles u
                    WHERE u.user_id = v_change.user_id AND u.status = 'closed' AND u.effective_on <= p_as_of

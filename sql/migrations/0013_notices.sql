@@ -88,7 +88,8 @@ SELECT n.notice_id, n.entry_id, n.review_id, n.user_id, n.kind, n.as_of, n.due_o
        l.limit_after_minor, l.proposed_minor, l.reason_bits, l.ceilings_minor, l.policy_hash,
        p.effective_on, p.state AS change_state,
        -- What the decision answers: a request, or a change that had waited for the user or its day.
-       coalesce(q.amount_minor, w.proposed_minor) AS asked_minor, coalesce(w.kind, 'request') AS answers
+       coalesce(q.amount_minor, w.proposed_minor) AS asked_minor, coalesce(w.kind, 'request') AS answers,
+       w.as_of AS answered_as_of, w.limit_minor AS answered_from_minor
   FROM limits.notices n
   JOIN limits.reviews r ON r.review_id = n.review_id
   JOIN limits.adjustment_log l ON l.as_of = n.as_of AND l.review_id = n.review_id AND l.user_id = n.user_id

@@ -143,6 +143,8 @@ def test_an_honest_row_is_applied(
         LOWERED | {"notice": 0, "due": None},  # a cut that nobody is told of
         LOWERED | {"notice": 1},
         AT_ONCE | {"notice": 1, "due": AS_OF},
+        AT_ONCE | {"notice": 6, "due": AS_OF},  # nothing was announced
+        AT_ONCE | {"notice": 7, "due": AS_OF},
     ],
     ids=str,
 )
@@ -184,6 +186,34 @@ def test_a_change_is_carried_out_as_it_was_made_or_not_at_all(
         apply(worker, review, {**row, **({"due": later} if row["due"] else {})})
     assert refused.value.sqlstate in ("LM003", "LM005")
     assert conn.execute("SELECT state FROM limits.pending_changes").fetchone() == ("open",)
+    conn.execute("DELETE FROM limits.shards WHERE review_id = %s", (review,))
+    conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", (review,))
+
+
+@pytest.mark.parametrize(
+    ("opened", "row"),
+    [
+        (CUT, AT_ONCE),  # it is off, and nobody says so
+        (CUT, AT_ONCE | {"notice": 5, "due": AS_OF}),
+        (CUT, RAISED),
+        (OFFER, AT_ONCE | {"notice": 6, "due": AS_OF}),
+        (OFFER | {"disposition": 2, "notice": 4}, AT_ONCE),
+    ],
+    ids=["cut off", "cut refused", "raised instead", "offer withdrawn", "raise off"],
+)
+def test_what_was_announced_does_not_end_unheard(
+    conn: Connection, worker: Connection, opened: dict[str, object], row: dict[str, object]
+) -> None:
+    apply(worker, begin(worker), {**opened, "effective": AS_OF})
+    review = begin(worker, change_id=1)
+    with pytest.raises(psycopg.Error, match="does not tell what became of change 1"):
+        apply(worker, review, row)
+    assert state(conn) == (500_000, 1, 1)
+    assert conn.execute("SELECT state FROM limits.pending_changes").fetchone() == ("open",)
+    if opened is not OFFER:
+        assert apply(worker, review, AT_ONCE | {"notice": 6, "due": AS_OF}) == []
+        assert conn.execute("SELECT state FROM limits.pending_changes").fetchone() == ("suppressed",)
+        return
     conn.execute("DELETE FROM limits.shards WHERE review_id = %s", (review,))
     conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", (review,))
 

@@ -301,6 +301,48 @@ def test_a_cut_that_is_not_called_for_any_longer_is_suppressed(
     assert (run.applied, run.suppressed) == (0, 1)
     assert limit(conn, 2) == BEFORE
     assert pending.change(conn, cut.change_id).state == "suppressed"
+    assert told(conn, 2) == [("announced", AS_OF), ("withdrawn", cut.effective_on)]
+    assert due(database, cut.effective_on + DAY) == engine.DueRun(cut.effective_on + DAY)
+
+
+def test_an_announced_raise_that_may_not_be_made_any_longer_is_told_to_be_off_on_the_day(
+    database: Database, conn: Connection, notices: str, opened: Callable[..., Change]
+) -> None:
+    announced = opened(notices)
+    lenders(conn, 1, 4, AS_OF)
+    assert due(database, announced.effective_on).suppressed == 1
+    assert limit(conn, 1) == BEFORE
+    assert told(conn, 1) == [("announced", AS_OF), ("withdrawn", announced.effective_on)]
+
+
+def test_what_takes_the_place_of_an_announced_change_is_told_and_nothing_else(
+    database: Database, conn: Connection, notices: str, opened: Callable[..., Change], tmp_path: Path
+) -> None:
+    announced, cut = opened(notices, 1), opened(notices, 2)
+    lenders(conn, 2, 1, AS_OF)
+    low = write_pack(conn, tmp_path, "low", maximum__product='"4000 CNY"')
+    more = write_pack(conn, tmp_path, "more", consent__raises='"at_once"')
+    looks = iter([False, True])
+    assert due(database, cut.effective_on, policy=low, stop=lambda: next(looks)).suppressed == 1
+    assert due(database, cut.effective_on, policy=more, after=announced.change_id).suppressed == 1
+    assert (limit(conn, 1), limit(conn, 2)) == (400_000, RAISED)
+    assert told(conn, 1) == [("announced", AS_OF), ("lowered", announced.effective_on)]
+    assert told(conn, 2) == [("announced", AS_OF), ("raised", cut.effective_on)]
+
+
+def test_who_took_the_consent_back_from_a_later_day_on_needs_no_notice(
+    database: Database, conn: Connection, notices: str, opened: Callable[..., Change]
+) -> None:
+    announced = opened(notices)
+    conn.execute("ALTER TABLE limits.consents DISABLE TRIGGER end_raises")  # as for a day that had not come
+    conn.execute(
+        """INSERT INTO limits.consents (user_id, source, source_id, effective_on, subject, state, digest)
+           VALUES (1, 'app', 'a', %s, 'raises', 'withdrawn', sha256('x'))""",
+        (announced.effective_on,),
+    )
+    conn.execute("ALTER TABLE limits.consents ENABLE TRIGGER end_raises")
+    assert due(database, announced.effective_on).suppressed == 1
+    assert told(conn, 1) == [("announced", AS_OF)]
 
 
 def test_the_account_was_closed_meanwhile(
@@ -310,6 +352,7 @@ def test_the_account_was_closed_meanwhile(
     builders.add_profile(conn, 2, AS_OF + DAY, status="closed")
     assert due(database, cut.effective_on).suppressed == 1
     assert pending.change(conn, cut.change_id).ended_reason == "account closed"
+    assert told(conn, 2) == [("announced", AS_OF)]
 
 
 def test_what_a_review_holds_waits(

@@ -29,6 +29,7 @@ from tasks.app import Context
 from tasks.courier import Courier
 from tests import builders, told
 from tests.faults.processes import Process
+from tests.packs import write_pack
 
 TODAY = dt.date(2026, 7, 2)
 TOMORROW = dt.date(2026, 7, 3)
@@ -455,3 +456,21 @@ def test_a_request_that_was_refused_is_told(
     assert (notice["kind"], notice["as_of"], notice["due_on"]) == ("refused", "2026-06-30", "2026-07-30")
     assert "You asked for a limit of 9,000.00 CNY.\nThis was not granted." in letter
     assert f"- {reason_text(made.entry.reasons[0])}\n" in letter
+
+
+def test_an_announced_cut_that_is_off_is_told_after_it_was_announced(
+    conn: Connection, database: Database, settings: Settings, file: Path, tmp_path: Path
+) -> None:
+    builders.add_steady_user(conn, 3, credit_limit=500_000, observed_from=dt.date(2024, 7, 1))
+    builders.add_credit_check(conn, 3, builders.AS_OF, active_lenders=6)
+    pack = write_pack(conn, tmp_path, "announcing", consent__cuts='"notice"', consent__cut_notice_days="2")
+    engine.recompute(database, settings, 3, reason="test", actor="anna", as_of=builders.AS_OF, apply=True, policy=pack)
+    builders.add_credit_check(conn, 3, TODAY, active_lenders=4)
+    assert engine.due_changes(database, TODAY, actor="clock").suppressed == 1
+    deliver(database, file)
+    first, second = read(file)
+    assert (first["kind"], second["kind"], second["due_on"]) == ("announced", "withdrawn", str(TODAY))
+    assert (
+        "that was announced as of 30 June 2026 does not take effect.\nYour limit stays at 5,000.00 CNY."
+        in second["text"]["en"]
+    )

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limits.decision import decide
-from limits.dispositions import Disposition, Dispositions, Notice, dispose
+from limits.dispositions import Disposition, Dispositions, Notice, dispose, ending
 from limits.policy import Policy
 from limits.portfolio import UNKNOWN
 from tests.policies import changed
@@ -88,3 +88,22 @@ def test_the_batch_is_each_one_alone(drawn: Any, policy: Policy) -> None:
             one, all_of_them = getattr(alone, field.name), getattr(together, field.name)
             assert one.dtype == all_of_them.dtype, field.name
             assert np.array_equal(one, all_of_them[[row]], equal_nan=field.name.endswith("_on")), field.name
+
+
+@many
+@given(portfolios, policies, st.booleans())
+def test_the_end_of_what_was_announced_is_told_on_the_day(drawn: Any, policy: Policy, raises: bool) -> None:
+    portfolio, capacity = split(drawn)
+    made = decide(portfolio, capacity, policy)
+    plain = dispose(portfolio, made, policy)
+    found = ending(plain, portfolio, made, raises=raises)
+    stays = (plain.disposition == Disposition.AT_ONCE) & (plain.limit_after == made.limit_before)
+    himself = portfolio.opted_out & raises
+    assert (found.notice[stays & ~himself] == Notice.WITHDRAWN).all()
+    assert (found.notice[stays & himself] == Notice.NONE).all()
+    assert (found.notice[~stays] == plain.notice[~stays]).all()
+    assert (np.isnat(found.notice_due_on) == (found.notice == Notice.NONE)).all()
+    today = (found.notice == Notice.WITHDRAWN) | (raises & (found.notice == Notice.LOWERED))
+    assert (found.notice_due_on[today] == np.datetime64(AS_OF, "D")).all()
+    for field in ("disposition", "limit_after", "proposed"):
+        assert np.array_equal(getattr(found, field), getattr(plain, field))

@@ -91,4 +91,5 @@ def test_what_is_urgent_is_known() -> None:
 def test_numbers_keep_their_meaning() -> None:
     """They stand in the log and in the tables of notices."""
     assert [(d.name, int(d)) for d in Disposition] == [("AT_ONCE", 0), ("OFFERED", 1), ("ANNOUNCED", 2)]
-    assert [n.name for n in sorted(Notice)] == ["NONE", "RAISED", "LOWERED", "OFFERED", "ANNOUNCED", "REFUSED"]
+    names = ["NONE", "RAISED", "LOWERED", "OFFERED", "ANNOUNCED", "REFUSED", "WITHDRAWN"]
+    assert [n.name for n in sorted(Notice)] == names

@@ -54,6 +54,14 @@ HELD = dataclasses.replace(
     ),
 )  # fmt: skip
 
+ANNOUNCED_ON = dt.date(2026, 5, 31)
+ANSWERED = {"answers": "announced", "answered_as_of": ANNOUNCED_ON, "answered_from": 2_000_000}
+#: A cut from 20,000 to 14,000 was announced, and nothing calls for it any longer.
+WITHDRAWN = dataclasses.replace(
+    CUT, kind=Kind.WITHDRAWN, after=2_000_000, asked=1_400_000, answers="announced", answered_as_of=ANNOUNCED_ON,
+    answered_from=2_000_000, reasons=((Reason.NO_CONSENT, 2_000_000), (Reason.STEP_CAP, 2_400_000)),
+)  # fmt: skip
+
 #: name -> what happened, and the terms of the policy that decided.
 CASES: dict[str, tuple[Facts, dict[str, Any]]] = {
     "raised": (dataclasses.replace(CUT, kind=Kind.RAISED, after=2_400_000), {}),
@@ -88,10 +96,33 @@ CASES: dict[str, tuple[Facts, dict[str, Any]]] = {
         ),
         {},
     ),
-    "announced_raise_called_off": (
-        dataclasses.replace(HELD, answers="announced", reasons=((Reason.PAST_DUE, 2_000_000), HELD.reasons[3])), {},
+    "withdrawn_raise": (
+        dataclasses.replace(WITHDRAWN, asked=2_500_000, reasons=((Reason.PAST_DUE, 2_000_000), HELD.reasons[3])), {},
     ),
-    "announced_cut_takes_effect": (dataclasses.replace(CUT, answers="announced", asked=1_400_000), {}),
+    "withdrawn_cut": (WITHDRAWN, {}),
+    "withdrawn_cut_after_another": (
+        dataclasses.replace(WITHDRAWN, before=1_200_000, after=1_200_000), {"automation_may_be_refused": False},
+    ),
+    "withdrawn_a_person_decides": (
+        dataclasses.replace(WITHDRAWN, reasons=((Reason.AUTOMATION_REFUSED, 2_000_000),)), {},
+    ),
+    "raised_in_place_of_a_cut": (dataclasses.replace(WITHDRAWN, kind=Kind.RAISED, after=2_400_000), {}),
+    "lowered_in_place_of_a_raise": (
+        dataclasses.replace(WITHDRAWN, kind=Kind.LOWERED, asked=2_500_000, after=1_400_000, reasons=CUT.reasons), {},
+    ),
+    "announced_raise_in_part": (
+        dataclasses.replace(
+            HELD, answers="announced", answered_as_of=ANNOUNCED_ON, answered_from=2_000_000, after=2_400_000,
+            reasons=((Reason.ABILITY_TO_PAY, 2_430_000), HELD.reasons[3]),
+        ),
+        {},
+    ),
+    "announced_cut_takes_effect": (
+        dataclasses.replace(
+            CUT, answers="announced", asked=1_400_000, answered_as_of=ANNOUNCED_ON, answered_from=2_000_000
+        ),
+        {},
+    ),
     "refused_too_little_missing": (
         dataclasses.replace(HELD, asked=2_050_000, reasons=((Reason.ASKED_AMOUNT, 2_050_000),)), {},
     ),
@@ -154,6 +185,12 @@ def test_a_cut_without_a_reason_is_not_told() -> None:
         {"kind": Kind.RAISED},
         {"kind": Kind.LOWERED, "after": 2_000_000},
         {"kind": Kind.REFUSED, "asked": 2_500_000},
+        {"kind": Kind.WITHDRAWN, "after": 2_000_000},
+        {"kind": Kind.WITHDRAWN, "after": 2_000_000, "asked": 1_400_000, "answered_from": 2_000_000},
+        {"kind": Kind.WITHDRAWN, "after": 2_000_000, "asked": 1_400_000, **ANSWERED, "answers": "offer"},
+        {"kind": Kind.WITHDRAWN, "after": 1_400_000, "asked": 1_400_000, **ANSWERED},
+        {"kind": Kind.WITHDRAWN, "after": 2_400_000, "asked": 1_400_000, **ANSWERED},
+        {"kind": Kind.WITHDRAWN, "after": 2_000_000, "asked": 2_000_000, **ANSWERED},
     ],
     ids=str,
 )
@@ -193,18 +230,23 @@ def decisions(draw: st.DrawFn) -> Facts:
     bounds = sorted(draw(st.lists(st.integers(0, 2 * 10**9), min_size=len(reasons), max_size=len(reasons))))
     amount = draw(st.integers(0, 10**9))
     waits = kind in (Kind.OFFERED, Kind.ANNOUNCED)
+    stays = waits or kind is Kind.WITHDRAWN
+    answers = draw(st.sampled_from(("request", "offer", "announced")))
+    answered = answers != "request"
     return Facts(
         entry_id=draw(st.integers(1, 10**9)),
         kind=kind,
         as_of=AS_OF,
         currency=draw(st.sampled_from(("CNY", "JPY", "KWD"))),
         before=before,
-        after=before if waits else amount,
+        after=before if stays else amount,
         reasons=tuple(zip(reasons, bounds, strict=True)),
         proposed=amount if waits else None,
         effective_on=IN_A_MONTH if waits else None,
         asked=draw(st.none() | st.integers(1, 10**9)),
-        answers=draw(st.sampled_from(("request", "offer", "announced"))),
+        answers=answers,
+        answered_as_of=ANNOUNCED_ON if answered else None,
+        answered_from=draw(st.just(before) | st.integers(0, 10**9)) if answered else None,
         state=draw(st.sampled_from(("open", "applied", "expired", "declined", "suppressed"))),
     )
 
