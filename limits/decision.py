@@ -116,12 +116,16 @@ def floor_of(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
 def held_by_people(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
     """The limit (n,) below which no rule but a hard maximum cuts, 0 for none.
 
-    The whole limit of who wants a person to decide and of who has a change announced or
-    offered already; and the floor of an override. A hard maximum below it is the floor
-    itself, rounded down to the grid.
+    The whole limit of who has a change announced or offered already, and of who wants a
+    person to decide; of the latter the cap of an override where that is lower, because
+    then people have decided. And the floor of an override. A hard maximum below it is the
+    floor itself, rounded down to the grid.
     """
     limit, grid = portfolio.credit_limit, policy.rounding.grid.minor
-    held = np.where(wants_a_person(portfolio, policy) | portfolio.change_pending, limit, 0)
+    cap = portfolio.override_cap
+    by_people = np.where(cap < limit, cap - cap % grid, limit)
+    held = np.where(wants_a_person(portfolio, policy), by_people, 0)
+    held = np.where(portfolio.change_pending, limit, held)
     held = np.maximum(held, np.minimum(-(-portfolio.override_floor // grid) * grid, limit))
     return np.asarray(np.where(hard < held, hard - hard % grid, held), dtype=np.int64)
 

@@ -69,6 +69,15 @@ def test_the_cap_of_an_override_cuts_within_what_one_review_may() -> None:
     assert limit({"override_cap": 1_700_000, "override_floor": 1_700_000, **LATE}) == 1_700_000
 
 
+def test_who_wants_a_person_to_decide_is_cut_to_what_people_set_and_no_further() -> None:
+    refused = {**LATE, "automation_refused": True}
+    assert limit({**refused, "override_cap": 1_805_000}) == 1_800_000
+    assert limit({**refused, "override_cap": 100}) == 1_400_000  # as far as one cut may go
+    assert limit({**refused, "override_cap": 2_500_000}) == 2_000_000
+    assert limit({**refused, "override_cap": 1_800_000, "override_floor": 1_800_000}) == 1_800_000
+    assert limit({**refused, "override_cap": 1_800_000, "change_pending": True}) == 2_000_000
+
+
 def test_what_the_policy_does_not_let_users_refuse_holds_nothing() -> None:
     policy = {"consent.automation_may_be_refused": False}
     assert limit({"automation_refused": True}, **policy) == 2_400_000
