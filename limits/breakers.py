@@ -1,4 +1,4 @@
-"""Breakers: what a review as a whole may do before it is halted.
+"""Breakers: what a review as a whole may do before somebody should look at it.
 
 Every decision of a review can be right by the rules while the review is wrong: a policy with a
 slip of the pen, a feed of income that broke overnight. What gives that away is the sum.

@@ -154,7 +154,8 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
         words["actor_text"].format(actor=entry.actor, session=entry.session_role, decided=decided),
     )
     kind = entry.schedule or entry.review_kind
-    yield words["review"], f"{entry.review_id} ({kind})" + (f": {entry.review_reason}" if entry.review_reason else "")
+    number = f"{entry.review_id} ({kind})" if entry.review_id else kind  # 0: shown, and of no review
+    yield words["review"], number + (f": {entry.review_reason}" if entry.review_reason else "")
     yield words["entry"], str(entry.entry_id) if entry.entry_id else words["unlogged"]
 
 

@@ -251,7 +251,7 @@ class Notices(_Section):
 
 
 class Breakers(_Section):
-    """What a review may do to the portfolio as a whole before it is halted. Shares of users decided, or of exposure."""
+    """What a review may do to the portfolio before a breaker trips. Shares of users decided, or of exposure."""
 
     raised_bps: Bps
     lowered_bps: Bps

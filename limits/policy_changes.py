@@ -1,6 +1,6 @@
 """What is different between two policies, in words: every key, with the old value, the new one, and which way it goes.
 
-Stricter: limits come out lower, or fewer are raised, or a review is halted sooner. Looser: the
+Stricter: limits come out lower, or fewer are raised, or a breaker trips sooner. Looser: the
 other way. Neither: it depends, or it is not about the limit.
 """
 
@@ -115,12 +115,12 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "notices.adverse_action_days": _Key("a cut or refusal is explained within {new} instead of {old}", 0, "days"),
         "notices.principal_reasons": _Key("at most {new} are named instead of {old}", 0, "reasons"),
         "notices.retention_months": _Key("decisions are kept for {new} instead of {old}", 0, "months"),
-        "breakers.raised_bps": _Key("halted when more than {new} are raised instead of {old}", L),
-        "breakers.lowered_bps": _Key("halted when more than {new} are lowered instead of {old}", L),
-        "breakers.exposure_up_bps": _Key("halted when exposure grows by more than {new} instead of {old}", L),
-        "breakers.exposure_down_bps": _Key("halted when exposure shrinks by more than {new} instead of {old}", L),
-        "breakers.quarantined_bps": _Key("halted when more than {new} are quarantined instead of {old}", L),
-        "breakers.fallback_bps": _Key("halted when more than {new} have no forecast instead of {old}", L),
+        "breakers.raised_bps": _Key("trips when more than {new} are raised instead of {old}", L),
+        "breakers.lowered_bps": _Key("trips when more than {new} are lowered instead of {old}", L),
+        "breakers.exposure_up_bps": _Key("trips when exposure grows by more than {new} instead of {old}", L),
+        "breakers.exposure_down_bps": _Key("trips when exposure shrinks by more than {new} instead of {old}", L),
+        "breakers.quarantined_bps": _Key("trips when more than {new} are quarantined instead of {old}", L),
+        "breakers.fallback_bps": _Key("trips when more than {new} have no forecast instead of {old}", L),
         "rounding.grid": _Key("limits are multiples of {new} instead of {old}"),
         "rounding.hysteresis_bps": _Key("a change below {new} of the limit is not made instead of {old}"),
     }

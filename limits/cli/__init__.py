@@ -120,7 +120,7 @@ def _is_trouble(error: Exception) -> bool:
 def _sentence(error: typer.TyperException) -> str:
     """A usage error with the command whose help says more; a group without a command gives its help."""
     context = getattr(error, "ctx", None)
-    message = error.format_message()
+    message = error.format_message().replace(": Value error, ", ": ")
     if context is None or "\n" in message:
         return message
     return f"{message.rstrip('.')}. See: {context.command_path} --help"

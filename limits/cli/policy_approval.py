@@ -125,7 +125,8 @@ def history(
     elif found:
         _table(found)
     else:
-        note("no policy was proposed yet; propose one: limits policy propose FILE --reason '...'")
+        what = f"policy of a pack {pack}" if pack else "policy"
+        note(f"no {what} was proposed yet; propose one: limits policy propose FILE --reason '...'")
 
 
 def _table(found: list[Approval]) -> None:

@@ -154,8 +154,8 @@ def _print_date(made: Simulation, one: Simulated) -> None:
     say(f"  exposure   {before} before")
     for name, side in (("champion", one.champion), ("new", one.new)):
         after = money(side.exposure_after_minor, made.exponent, made.new.currency)
-        halted = ", ".join(one.tripped(side))
-        say(f"  {name:<10} {after} after; breakers: {f'HALTED by {halted}' if halted else 'none trips'}")
+        tripped = ", ".join(one.tripped(side))
+        say(f"  {name:<10} {after} after; breakers that trip: {tripped or 'none'}")
     _print_reasons(one)
     movers = [*one.higher[:SHOWN], *one.lower[:SHOWN]]
     if movers:

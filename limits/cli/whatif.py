@@ -201,7 +201,7 @@ def show(made: Explained, entry: LogEntry, language: str, *, for_user: bool) -> 
     from limits.terminal import note, say
 
     words: Any = WORDS[language]
-    if not made.same and not for_user:
+    if not made.same:  # to whoever looks, on standard error; what the user reads stays clean
         note(words["differs"].format(as_of=entry.as_of))
     for line in lines(made.found, entry.currency, entry.exponent, language, for_user=for_user):
         say(line)

@@ -102,7 +102,7 @@ class Simulated:
         return sum(map(len, self.differences))
 
     def tripped(self, side: Side) -> tuple[str, ...]:
-        """The breakers of the side's policy that would halt this review."""
+        """The breakers of the side's policy that would trip in this review."""
         counts = Counts(
             users=self.users,
             raised=side.raised,

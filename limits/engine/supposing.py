@@ -90,7 +90,8 @@ def explain(conn: Connection, entry: LogEntry) -> Explained:
         )  # fmt: skip
     found = counterfactuals(order.given(user), policy)
     wish = entry.limit_after_minor if entry.proposed_minor is None else entry.proposed_minor
-    return Explained(found, (found.limit_after, found.binding) == (wish, entry.binding))
+    same = (found.limit_after, found.binding, set(found.reasons)) == (wish, entry.binding, set(entry.reasons))
+    return Explained(found, same)
 
 
 def user_at(conn: Connection, user_id: int, as_of: dt.date, policy: Policy, review_id: int | None = None) -> Portfolio:

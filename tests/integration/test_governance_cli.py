@@ -81,7 +81,7 @@ def test_a_policy_from_its_proposal_to_its_withdrawal(settings: Settings, conn: 
     listed = limits(settings, "policy", "history")
     assert listed.returncode == 0
     assert "Anna: new\t" in listed.stdout and "Bert: fine" in listed.stdout
-    assert "no policy was proposed yet" in limits(settings, "policy", "history", "nowhere").stderr
+    assert "no policy of a pack nowhere was proposed yet" in limits(settings, "policy", "history", "nowhere").stderr
     assert "is withdrawn and cannot be rejected" in refused(settings, "policy", "reject", number, "--reason", "x")
     assert "there is no proposal 999" in refused(settings, "policy", "reject", "999", "--reason", "x", code=2)
     assert "there is no policy" in refused(settings, "policy", "propose", "nowhere", "--reason", "x", code=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import subprocess
@@ -245,6 +246,8 @@ def test_counterfactuals_of_a_logged_decision_are_about_that_decision(
     lenders = next(one for one in made.found.single if one.change.name == "active_lenders")
     assert (lenders.before, lenders.after) == (7, 5) and lenders.limit_after > cut.limit_after_minor
     held = next(entry for entry in entries(conn, past_reviews[1].review_id) if entry.user_id == 1)
+    other = dataclasses.replace(held, reason_bits=held.reason_bits | 1 << Reason.STEP_CAP)
+    assert explain(conn, held).same and not explain(conn, other).same  # the same limit, but not for the same reasons
     waiting = explain(conn, held).found.waiting
     assert [(w.reason, w.until) for w in waiting] == [(Reason.COOL_OFF_AFTER_RAISE, FIRST + dt.timedelta(days=85))]
 

@@ -45,3 +45,10 @@ def test_hysteresis_and_floor_are_said(
     assert says in printed and never not in printed
     explanation.show(dataclasses.replace(ENTRY, **change), "zh")
     assert "额度" in capsys.readouterr().out
+
+
+def test_what_belongs_to_no_review_names_none(capsys: pytest.CaptureFixture[str]) -> None:
+    explanation.show(dataclasses.replace(ENTRY, entry_id=0, review_id=0))
+    assert "  Review     recompute: asked\n" in capsys.readouterr().out
+    explanation.show(ENTRY)
+    assert "  Review     3 (recompute): asked\n" in capsys.readouterr().out
