@@ -5,7 +5,8 @@ anything, bonus months. The distribution of a coming month is therefore read fro
 own months. How much each of them counts follows from the local level model: for each ratio
 of a short list, the weights with which its Kalman filter forecasts; and the average over
 the list, by the likelihood (tempered) and a fixed prior, since few months say little about
-a ratio. Months before a step that has lasted for at least two months count for less.
+a ratio. Months before a step that has lasted for at least two months count for less, and
+those since are weighed by themselves: one step, however large, is no sign of further ones.
 
 A few more points, spread around the weighted median as is usual in a portfolio, stand for
 what the user's months are too few to show (the base measure of a Dirichlet process,
@@ -100,7 +101,8 @@ class Pooled(NamedTuple):
 
     shape           (n, LEVELS) quantiles at LEVELS
     mean, variance  (n,) of the same distribution
-    ratio, spread   (n,) averages over the list: step share, variance of the level per unit scale
+    ratio, spread   (n,) averages over the list: step share, variance of the level per unit scale;
+                    after a step of the months since
     loglik          (n,) of the local level model, averaged over the list with the prior weights
     months          (n,) effective number of months
     mark            (n,) USUAL or STEPPED
@@ -256,15 +258,35 @@ def _step_at(signal: Float, centre: float, months: int, low: Float, high: Float)
 
 
 @kernel
-def _forget(weight: Float, step: int, months: int, factor: float) -> None:
-    """Multiply the weights of months before ``step`` by ``factor``; the sum stays 1."""
-    total = 0.0
-    for t in range(months):
-        if t < step:
-            weight[t] *= factor
-        total += weight[t]
-    for t in range(months):
-        weight[t] /= total
+def _since(
+    amount: Float, step: int, months: int, ratios: Float, prior: Float, temper: float, fence: float, factor: float,
+    weight: Float, signal: Float, value: Float, mass: Float, gain: Float,
+) -> tuple[float, float]:  # fmt: skip
+    """Weigh the months from ``step`` on by themselves, and those before by less; average ratio and level variance.
+
+    The jump at the step is no sign of how much the level moves otherwise: fence, likelihood and
+    Kalman weights are those of the months since. How much the months before count is what their
+    weights among all months, the jump included, leave them, times ``factor``: the larger and
+    the longer past the step, the less.
+
+    ``weight`` holds the weights by all months and is overwritten; the sum stays 1. ``signal``,
+    ``value``, ``mass`` and ``gain`` are scratch.
+    """
+    before, after, count, since = 0.0, 0.0, 0, months - step
+    for t in range(step):
+        before += weight[t]
+    for t in range(step, months):
+        after += weight[t]
+        count += not math.isnan(amount[t])
+    left = factor * before / (factor * before + after)
+    for t in range(step):
+        weight[t] *= left / before if before > 0.0 else 0.0
+    own = weight[step:]
+    _fenced(amount[step:], since, fence, value, mass, signal)
+    ratio, spread, _ = _average(signal, since, count, ratios, prior, temper, gain, own)
+    for t in range(since):
+        own[t] *= 1.0 - left
+    return ratio, spread
 
 
 @kernel
@@ -346,7 +368,9 @@ def _fit_rows(
         ratio, spread, loglik = _average(signal, months, count[row], ratios, prior, temper, gain, weight)
         step = _step_at(signal, centre, months, value, mass)
         if step > 0:
-            _forget(weight, step, months, before_step)
+            ratio, spread = _since(
+                amount, step, months, ratios, prior, temper, fence, before_step, weight, signal, value, mass, gain
+            )
         squares = 0.0
         for t in range(months):
             squares += weight[t] * weight[t]

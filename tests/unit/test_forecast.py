@@ -94,6 +94,56 @@ def test_falls_within_two_months_of_a_job_loss(after):
     assert found.method[0] == "step"
 
 
+def step(before: float, after: float, months: int, earlier: int = 12) -> np.ndarray:
+    """A steady level that steps to another for ``months`` months, in one row."""
+    return np.array(
+        [[*(before * (1 + 0.005 * (np.arange(earlier) % 4))), *(after * (1 + 0.005 * (np.arange(months) % 5)))]]
+    )
+
+
+@pytest.mark.parametrize("earlier", [12, 24, 96])
+@pytest.mark.parametrize(("before", "after"), [(0, 2e6), (1.4e6, 2e6), (2e6, 4e5), (4e6, 2e6)])
+@pytest.mark.parametrize("months", [12, 24])
+def test_a_step_long_past_is_no_uncertainty(before, after, months, earlier):
+    """As certain, nearly, as if nothing had been seen before the step."""
+    found = forecast(step(before, after, months, earlier), 6)
+    alone = forecast(step(before, after, months, 0), 6)
+    assert (found.method[0], alone.method[0]) == ("step", "pooled")
+    assert (found.quantile(0.1)[0, 0] >= 0.9 * found.quantile(0.5)[0, 0]).all()
+    part = 0.8 if before > after and months == 12 else 0.9  # the mean feels the little that much larger months weigh
+    assert found.quantile_of_mean(0.1)[0] >= part * found.quantile_of_mean(0.5)[0]
+    for name in ("ratio", "spread"):
+        assert np.array_equal(found.parameters[name], alone.parameters[name]), name
+    assert found.parameters["effective_months"][0] == pytest.approx(alone.parameters["effective_months"][0], rel=0.05)
+    assert found.quantile(0.5)[0] == pytest.approx(alone.quantile(0.5)[0], rel=0.01)
+
+
+@pytest.mark.parametrize("before", [2e6, 0.0])
+def test_a_step_is_less_certain_the_shorter_it_has_lasted(before):
+    """From the second month of a fall (the third of a rise) on: the median is there, the interval narrows."""
+    after = 4e5 if before else 2e6
+    every = [forecast(step(before, after, months, 24), 1) for months in (2 if before else 3, 4, 6, 12, 24)]
+    widths = [float((found.quantile(0.9) - found.quantile(0.1))[0, 0]) for found in every]
+    effective = [float(found.parameters["effective_months"][0]) for found in every]
+    assert [found.method[0] for found in every] == ["step"] * len(every)
+    assert [found.quantile(0.5)[0, 0] for found in every] == pytest.approx([after] * len(every), rel=0.02)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > after > 10 * widths[-1]
+    assert effective == sorted(effective)
+
+
+def test_a_step_with_gaps_and_odd_amounts_is_still_forecast_row_by_row():
+    series = np.abs(made_up(200, seed=11))
+    series[:, 12:] *= np.where(np.arange(200) % 2, 8.0, 0.05)[:, None]
+    series[::3, -2] = np.nan
+    series[::5, 12] = np.nan
+    whole = forecast(series, 3)
+    assert (whole.method == "step").sum() > 40
+    assert np.isfinite(whole.quantile(0.1)[whole.method == "step"]).all()
+    for row in range(len(series)):
+        same(whole, forecast(series[row : row + 1], 3), np.array([row]))
+
+
 def test_one_bonus_month_hardly_moves_the_middle():
     steady = 3000 + 100 * np.random.default_rng(2).normal(size=14)
     bonus = steady.copy()
