@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from limits.capacity import Capacity
-from limits.ceilings import CEILINGS, share_of, wants_a_person, within
+from limits.ceilings import CEILINGS, FALSE, share_of, wants_a_person, within
 from limits.policy import ALL_BPS, Policy
-from limits.portfolio import UNBOUNDED, Int, Portfolio
+from limits.portfolio import UNBOUNDED, Bool, Int, Portfolio
 from limits.reasons import Reason
 
 
@@ -74,7 +74,8 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
     lowest = bounds.min(axis=1)
     hard = bounds[:, [ceiling.hard for ceiling in CEILINGS]].min(axis=1)
     grid = policy.rounding.grid.minor
-    floor = floor_of(portfolio, hard, policy)
+    false = bounds[:, [ceiling.reason in FALSE for ceiling in CEILINGS]].min(axis=1)
+    floor = floor_of(portfolio, hard, false < before, policy)
     on_grid = lowest - lowest % grid
     proposed = np.where(lowest >= before, np.maximum(on_grid, before), on_grid)
     proposed = np.maximum(proposed, floor)
@@ -93,11 +94,12 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
     )
 
 
-def floor_of(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
+def floor_of(portfolio: Portfolio, hard: Int, false: Bool, policy: Policy) -> Int:
     """What one review does not cut below (n,): the higher of what the policy keeps and what people hold.
 
-    ``hard``: the lowest hard maximum of each user. Rounded up to the grid, then capped at the
-    current limit: a floor softens a cut and causes no raise.
+    ``hard``: the lowest hard maximum of each user; ``false``: whether fraud or false documents ask
+    for a cut. Rounded up to the grid, then capped at the current limit: a floor softens a cut and
+    causes no raise.
 
     The policy keeps the balance with a buffer, all but the largest cut of one review, and
     the result of a recent cut.
@@ -109,23 +111,23 @@ def floor_of(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
     kept = np.maximum(buffered, smallest)
     kept = np.where(within(portfolio, portfolio.last_cut_on, cut.cool_off_days), limit, kept)
     grid = policy.rounding.grid.minor
-    held = held_by_people(portfolio, hard, policy)
+    held = held_by_people(portfolio, hard, false, policy)
     return np.asarray(np.maximum(np.minimum(-(-kept // grid) * grid, limit), held), dtype=np.int64)
 
 
-def held_by_people(portfolio: Portfolio, hard: Int, policy: Policy) -> Int:
+def held_by_people(portfolio: Portfolio, hard: Int, false: Bool, policy: Policy) -> Int:
     """The limit (n,) below which no rule but a hard maximum cuts, 0 for none.
 
-    The whole limit of who has a change announced or offered already, and of who wants a
-    person to decide; of the latter the cap of an override where that is lower, because
-    then people have decided. And the floor of an override. A hard maximum below it is the
-    floor itself, rounded down to the grid.
+    The whole limit of who has a change announced or offered already, unless fraud or ``false``
+    documents ask for a cut, which does not wait; and of who wants a person to decide; of the
+    latter the cap of an override where that is lower, because then people have decided. And
+    the floor of an override. A hard maximum below it is the floor itself, rounded down to the grid.
     """
     limit, grid = portfolio.credit_limit, policy.rounding.grid.minor
     cap = portfolio.override_cap
     by_people = np.where(cap < limit, cap - cap % grid, limit)
     held = np.where(wants_a_person(portfolio, policy), by_people, 0)
-    held = np.where(portfolio.change_pending, limit, held)
+    held = np.where(portfolio.change_pending & ~false, limit, held)
     held = np.maximum(held, np.minimum(-(-portfolio.override_floor // grid) * grid, limit))
     return np.asarray(np.where(hard < held, hard - hard % grid, held), dtype=np.int64)
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from limits.ceilings import HARD, asked
+from limits.ceilings import URGENT, asked
 from limits.decision import Decisions
 from limits.policy import Policy
 from limits.portfolio import UNKNOWN, Bool, Dates, Int, Portfolio
-from limits.reasons import Reason
 
 
 class Disposition(enum.IntEnum):
@@ -36,10 +35,6 @@ class Notice(enum.IntEnum):
     ANNOUNCED = 4
     REFUSED = 5
     WITHDRAWN = 6
-
-
-#: A cut that one of these asks for does not wait, whatever the policy says of other cuts.
-URGENT: frozenset[Reason] = HARD | {Reason.CONFIRMED_FRAUD, Reason.FALSE_DOCUMENTS}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from limits.policy import Policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
 
-__all__ = ["CEILINGS", "HARD", "Ceiling", "Rule", "asked", "share_of", "wants_a_person", "within"]
+__all__ = ["CEILINGS", "FALSE", "HARD", "URGENT", "Ceiling", "Rule", "asked", "share_of", "wants_a_person", "within"]
 
 Rule = Callable[[Portfolio, Capacity, Policy], Int]
 
@@ -92,3 +92,6 @@ CEILINGS: tuple[Ceiling, ...] = (
 
 #: Reasons of the hard maxima.
 HARD: frozenset[Reason] = frozenset(ceiling.reason for ceiling in CEILINGS if ceiling.hard)
+#: A cut that one of these asks for does not wait: no notice period and no change that is still open keep it off.
+FALSE: frozenset[Reason] = frozenset({Reason.CONFIRMED_FRAUD, Reason.FALSE_DOCUMENTS})
+URGENT: frozenset[Reason] = HARD | FALSE

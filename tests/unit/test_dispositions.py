@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from limits.capacity import Capacity, Method
+from limits.ceilings import URGENT
 from limits.decision import decide
-from limits.dispositions import URGENT, Disposition, Notice, dispose
+from limits.dispositions import Disposition, Notice, dispose
 from limits.portfolio import UNKNOWN
 from limits.reasons import Reason
 from tests.policies import changed, yuan

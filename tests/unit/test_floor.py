@@ -9,6 +9,7 @@ import pytest
 
 from limits.capacity import Capacity, Method
 from limits.decision import Decisions, decide
+from limits.portfolio import Income
 from tests.policies import changed, yuan
 from tests.portfolios import make_portfolio
 
@@ -51,6 +52,13 @@ def test_a_hold_neither_raises_nor_cuts(hold: dict[str, Any]) -> None:
 def test_a_hard_maximum_passes_a_hold_and_takes_no_more_than_it_must(hold: dict[str, Any]) -> None:
     """To 18,000.00, which is the point of the grid below 18,050.00, though another rule asks for nothing at all."""
     assert limit({**LATE, **hold}, **LAW) == 1_800_000
+
+
+@pytest.mark.parametrize("false", [{"confirmed_fraud": True}, {"income": Income.FALSE}], ids=["fraud", "documents"])
+def test_what_is_false_does_not_wait_for_an_open_change(false: dict[str, Any]) -> None:
+    """The cut is that of who has nothing open. A wish for a person holds it off: then a person decides."""
+    assert limit({**false, "balance": 0, "change_pending": True}) == limit({**false, "balance": 0}) == 1_400_000
+    assert limit({**false, "balance": 0, "automation_refused": True}) == 2_000_000
 
 
 def test_the_floor_of_an_override_softens_a_cut_and_raises_nobody() -> None:
