@@ -133,6 +133,11 @@ def priors(constants: Mapping[str, float]) -> tuple[Prior, Correlation]:
     return Prior(**own), Correlation(usual=constants["usual"])
 
 
+def product() -> Constants:
+    """Those of ``FREE`` that the product has."""
+    return {name: Correlation().usual if name == "usual" else getattr(Prior(), name) for name in FREE}
+
+
 def sums(cuts: Sequence[Fold], made: Sequence[Float], users: int) -> Sums:
     """What ``made`` (rows, h, 3) at each origin amounts to for each of ``users``."""
     total = np.zeros((4, users))
@@ -357,8 +362,9 @@ def stepped(task: Task) -> float:
 def show(every: Sequence[Task], whole: Constants, parts: Sequence[Constants]) -> None:
     """Print constants, out-of-fold figures, and figures by kind of user."""
     say("constants: fitted on all users, and without each fifth of them", strong=True)
-    columns = ("", "all", *(f"without {k + 1}" for k in range(PARTS)))
-    table(columns, [(name, *(f"{one[name]:.3f}" for one in (whole, *parts))) for name in FREE], numbers=columns[1:])
+    columns = ("", "product", "all", *(f"without {k + 1}" for k in range(PARTS)))
+    sets = (product(), whole, *parts)
+    table(columns, [(name, *(f"{one[name]:.3f}" for one in sets)) for name in FREE], numbers=columns[1:])
     say("out of fold: each user by constants fitted without that user; beside the best simple peer", strong=True)
     held = [out_of_fold(task, parts) for task in every]
     table(COLUMNS, [row(task, made, task.run(whole)) for task, made in zip(every, held, strict=True)],
@@ -370,7 +376,8 @@ def show(every: Sequence[Task], whole: Constants, parts: Sequence[Constants]) ->
     for task, made in zip(every, held, strict=True):
         loss, error, coverage = made.means()
         value += task.weight / total * cost(loss / task.best()[0], error / task.best()[1], coverage)
-    say(f"objective: {value:.4f} out of fold, {objective(every, whole):.4f} with the constants of all users")
+    say(f"objective: {value:.4f} out of fold, {objective(every, whole):.4f} with the constants of all users, "
+        f"{objective(every, product()):.4f} with the product's")  # fmt: skip
     marked = ", ".join(f"{task.name} {stepped(task):.0%}" for task in every if task.horizon == DEFAULT_HORIZON)
     say(f"users marked as stepped, with the constants of the product: {marked}")
     say(f"by kind of user, {DEFAULT_HORIZON} months ahead, out of fold", strong=True)

@@ -47,8 +47,8 @@ USUAL, STEPPED = 0, 1
 class Prior:
     """What is usual, before the user's own months are seen.
 
-    The defaults of decline, strength, power, own, share, skew, reach, lumps and calm are what
-    ``make fit-prior`` finds on the 343 Berka borrowers and the 20,000 UCI card clients, rounded;
+    The defaults of decline, strength, power, own, share, skew, reach, lumps and calm were fitted by
+    ``make fit-prior`` on the 343 Berka borrowers and the 20,000 UCI card clients, and rounded;
     temper, most, months, floor, before_step and fence are fixed there. docs/capacity.md says how, and how
     the forecasts do on users that the fit did not see.
 
