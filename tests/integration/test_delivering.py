@@ -423,9 +423,9 @@ def test_a_file_sender_refuses_nothing_by_itself(file: Path) -> None:
 
 @pytest.fixture
 def decided(conn: Connection) -> None:
-    """User 1 is months past due; user 2 has applied for credit again and again."""
+    """User 1 is a month past due; user 2 has applied for credit again and again."""
     builders.add_steady_user(conn, 1, credit_limit=300_000)
-    builders.add_statement(conn, 1, builders.AS_OF - dt.timedelta(days=120), minimum_due=9_000_000)
+    builders.add_statement(conn, 1, builders.AS_OF - dt.timedelta(days=56), minimum_due=9_000_000)
     builders.add_steady_user(conn, 2, credit_limit=300_000)
     builders.add_credit_check(conn, 2, builders.AS_OF, inquiries=5)
 
