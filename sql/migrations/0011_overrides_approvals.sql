@@ -15,7 +15,7 @@ $$;
 
 -- Who took back a proposal, or an approval: the approval itself stays readable beside it.
 ALTER TABLE limits.policy_approvals
-    ADD COLUMN withdrawn_by text CHECK (withdrawn_by <> ''),
+    ADD COLUMN withdrawn_by text CHECK (limits.person(withdrawn_by) <> ''),
     ADD COLUMN withdrawn_session text,
     ADD COLUMN withdrawn_at timestamptz,
     ADD COLUMN withdrawn_reason text NOT NULL DEFAULT '',
@@ -33,6 +33,7 @@ ALTER TABLE limits.overrides
     ADD COLUMN ended_session text,
     ADD COLUMN ended_reason text NOT NULL DEFAULT '',
     ADD CONSTRAINT overrides_two_people CHECK (checker IS NULL OR limits.person(checker) <> limits.person(maker)),
+    ADD CHECK (limits.person(ended_by) <> ''),
     ADD CHECK (limits.person(maker) <> '' AND limits.person(checker) <> '');
 
 -- Who may say yes to what somebody proposed: another person on another login. A superuser could
@@ -191,6 +192,11 @@ BEGIN
     SELECT currency INTO v_currency FROM limits.credit_lines WHERE user_id = p_user;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'user % has no credit line', p_user USING ERRCODE = 'LM011';
+    END IF;
+    -- A larger one would keep the user out of every review.
+    IF p_amount_minor > 1000000000000000 THEN
+        RAISE EXCEPTION 'an override of % minor units is too large; at most 1000000000000000 are let in', p_amount_minor
+            USING ERRCODE = 'LM011';
     END IF;
     IF p_starts_on < v_today THEN
         RAISE EXCEPTION 'an override counts from % (UTC) on at the earliest, not from %', v_today, p_starts_on

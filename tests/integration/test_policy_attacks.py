@@ -141,6 +141,23 @@ def test_an_import_says_nothing_in_the_name_of_another(conn: Connection, login: 
             operations.execute(f"INSERT INTO limits.{table} (user_id, {column}) VALUES (1, '2020-01-01')".encode())
 
 
+def test_what_a_person_sets_has_a_person_and_an_amount_that_can_be_decided_with(conn: Connection, login: Login) -> None:
+    operations = login("limits_test_operations", "operations")
+    propose = "SELECT limits.propose_override(1, 'floor', %s, current_date, current_date + 9, 'Ann', 'x')"
+    with pytest.raises(psycopg.Error, match="too large") as refused:
+        operations.execute(propose, (10**15 + 1,))
+    assert refused.value.sqlstate == approvals.REFUSED
+    number = operations.execute(propose, (10**15,)).fetchone()
+    conn.execute("SELECT limits.decide_override(%s, 'approve', 'Bob', 'x')", number)
+    proposal = approvals.propose(operations, governance.variant(), role="champion", actor="Ann", reason="x")
+    for statement, parameters in (
+        ("SELECT limits.end_override(%s, E'\\u200b', 'x')", number),
+        ("SELECT limits.decide_policy(%s, 'withdraw', E'\\u200b\\u2060', 'x')", (proposal,)),
+    ):
+        with pytest.raises(psycopg.errors.CheckViolation):
+            operations.execute(statement.encode(), parameters)
+
+
 # Which policy --------------------------------------------------------------------------------
 
 
