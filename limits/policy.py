@@ -11,10 +11,11 @@ import datetime as dt
 import hashlib
 import re
 import tomllib
+import unicodedata
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from limits.errors import PolicyError
 from limits.money import Money, parse_money
@@ -37,6 +38,26 @@ def _amount(value: object) -> object:
 
 
 Amount = Annotated[Money, BeforeValidator(_amount)]
+
+
+def _name(text: str) -> str:
+    """A name that looks the same is the same: otherwise a maximum would stand there and bound nobody."""
+    if not text.isprintable():
+        raise ValueError(f"{text!r} holds a sign that cannot be seen; remove it")
+    if not unicodedata.is_normalized("NFC", text):
+        raise ValueError(f"{text!a} has accents apart from their letters; write {unicodedata.normalize('NFC', text)!r}")
+    return text
+
+
+def _listed(text: str) -> str:
+    if text != text.strip():
+        raise ValueError(f"{text!r} begins or ends with a space; remove it")
+    return text
+
+
+#: Of a segment, an industry or a jurisdiction, as users have it.
+Name = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_name)]
+Names = Annotated[frozenset[Annotated[Name, AfterValidator(_listed)]], Field(strict=False)]
 
 
 class _Section(BaseModel):
@@ -198,7 +219,7 @@ class Integrity(_Section):
 
     identity_mismatch_limit_bps: Bps
     false_documents_limit_bps: Bps
-    restricted_industries: Annotated[frozenset[str], Field(strict=False)]
+    restricted_industries: Names
     restricted_limit_bps: Bps
     confirmed_fraud_limit_bps: Bps
     #: Users with confirmed fraud who share an identifier, from which on nobody is raised: a person looks first. An
@@ -209,7 +230,7 @@ class Integrity(_Section):
 class Group(_Section):
     """The highest limit of a segment or an industry: a hard maximum."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Name
     most: Amount
 
 
@@ -218,9 +239,9 @@ class Freeze(_Section):
 
     first_day: dt.date
     last_day: dt.date
-    segments: Annotated[frozenset[str], Field(strict=False)]
-    industries: Annotated[frozenset[str], Field(strict=False)]
-    jurisdictions: Annotated[frozenset[str], Field(strict=False)]
+    segments: Names
+    industries: Names
+    jurisdictions: Names
 
 
 class Consent(_Section):

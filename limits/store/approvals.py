@@ -27,6 +27,7 @@ Verdict = Literal["approve", "reject", "withdraw"]
 
 #: What the database says by these codes is a sentence for people.
 NOT_APPROVED = "LM004"
+NOT_IN_FORCE = "LM012"
 REFUSED = "LM011"
 
 MEND = (
@@ -75,6 +76,8 @@ def in_words() -> Iterator[None]:
             raise ApprovalRefused(message) from error
         if error.sqlstate == NOT_APPROVED:
             raise PolicyNotApproved(f"{message}; {MEND}") from error
+        if error.sqlstate == NOT_IN_FORCE:
+            raise PolicyNotApproved(message) from error
         raise
 
 

@@ -244,7 +244,13 @@ CREATE TABLE limits.challenger_log (
 GRANT SELECT ON limits.documents, limits.consents, limits.identifiers, limits.frauds, limits.fraud_clearances,
     limits.limit_requests, limits.overrides, limits.policy_approvals, limits.pending_changes, limits.notices,
     limits.challenger_log TO limits_worker, limits_operations;
-GRANT INSERT ON limits.documents, limits.consents, limits.identifiers, limits.frauds TO limits_operations;
+-- An import says what it read; when it came in and who was connected is said by the database alone.
+GRANT INSERT (user_id, source, source_id, checked_on, status, valid_until, digest) ON limits.documents
+    TO limits_operations;
+GRANT INSERT (user_id, source, source_id, effective_on, subject, state, digest) ON limits.consents TO limits_operations;
+GRANT INSERT (user_id, source, source_id, kind, value_sha256, seen_on, digest) ON limits.identifiers
+    TO limits_operations;
+GRANT INSERT (user_id, source, source_id, confirmed_on, withdrawn_on, digest) ON limits.frauds TO limits_operations;
 GRANT INSERT (user_id, cleared_on, actor, reason) ON limits.fraud_clearances TO limits_operations;
 GRANT INSERT (disposition, proposed_minor, effective_on, notice, notice_due_on) ON limits.decision_stage
     TO limits_worker, limits_operations;

@@ -12,8 +12,9 @@ ALTER TABLE limits.frauds
     ADD PRIMARY KEY (source, source_id, withdrawn);
 
 -- Each fraud once. In force on a date: confirmed_on <= date, and withdrawn_on NULL or > date.
+-- known_at: when it came in.
 CREATE VIEW limits.fraud_cases AS
-SELECT user_id, source, source_id, confirmed_on, min(withdrawn_on) AS withdrawn_on
+SELECT user_id, source, source_id, confirmed_on, min(withdrawn_on) AS withdrawn_on, min(ingested_at) AS known_at
   FROM limits.frauds
  GROUP BY user_id, source, source_id, confirmed_on;
 
@@ -36,8 +37,9 @@ CREATE TABLE limits.fraud_identifiers (
 CREATE FUNCTION limits.note_fraud_identifiers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
 BEGIN
-    -- Of a fraud and an identifier of one user that come in at once, the second sees the first.
-    PERFORM pg_advisory_xact_lock(hashtextextended('limits.fraud_identifiers', 0));
+    -- Of a fraud and an identifier of one user that come in at once, the second sees the first. The
+    -- table and not an advisory lock, which anybody who may connect could take and keep.
+    LOCK TABLE limits.fraud_identifiers IN SHARE ROW EXCLUSIVE MODE;
     INSERT INTO limits.fraud_identifiers (kind, value_sha256, user_id)
     SELECT DISTINCT i.kind, i.value_sha256, i.user_id
       FROM limits.identifiers i

@@ -2,7 +2,7 @@
 -- Who decides what decides: policies and overrides are proposed by one person and approved by
 -- another, and only through the functions here. A review runs by an approved policy or not at all.
 --
--- Errors: LM004, a policy that is not approved was to decide; LM011, a proposal, approval or
+-- Errors: LM004, a policy that is not approved was to decide; LM012, one that is not in force; LM011, a proposal, approval or
 -- override that may not be made so.
 
 SET LOCAL ROLE limits_owner;
@@ -15,7 +15,7 @@ $$;
 
 -- Who took back a proposal, or an approval: the approval itself stays readable beside it.
 ALTER TABLE limits.policy_approvals
-    ADD COLUMN withdrawn_by text CHECK (withdrawn_by <> ''),
+    ADD COLUMN withdrawn_by text CHECK (limits.person(withdrawn_by) <> ''),
     ADD COLUMN withdrawn_session text,
     ADD COLUMN withdrawn_at timestamptz,
     ADD COLUMN withdrawn_reason text NOT NULL DEFAULT '',
@@ -33,6 +33,7 @@ ALTER TABLE limits.overrides
     ADD COLUMN ended_session text,
     ADD COLUMN ended_reason text NOT NULL DEFAULT '',
     ADD CONSTRAINT overrides_two_people CHECK (checker IS NULL OR limits.person(checker) <> limits.person(maker)),
+    ADD CHECK (limits.person(ended_by) <> ''),
     ADD CHECK (limits.person(maker) <> '' AND limits.person(checker) <> '');
 
 -- Who may say yes to what somebody proposed: another person on another login. A superuser could
@@ -86,8 +87,9 @@ BEGIN
     IF v_state IS NULL OR coalesce(btrim(p_actor), '') = '' THEN
         RAISE EXCEPTION 'a verdict is approve, reject or withdraw, by somebody with a name' USING ERRCODE = 'LM011';
     END IF;
-    -- One verdict at a time: two approvals for one pack and date would not see each other.
-    PERFORM pg_advisory_xact_lock(hashtext('limits.policy_approvals'));
+    -- One verdict at a time: two approvals for one pack and date would not see each other. The table
+    -- and not an advisory lock, which anybody who may connect could take and keep.
+    LOCK TABLE limits.policy_approvals IN SHARE ROW EXCLUSIVE MODE;
     SELECT * INTO v_row FROM limits.policy_approvals WHERE approval_id = p_approval FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no proposal %', p_approval USING ERRCODE = 'LM011';
@@ -153,8 +155,23 @@ END $$;
 
 CREATE FUNCTION limits.require_approved_policy() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
+DECLARE
+    v_policy limits.policies;
+    v_newer  limits.policies;
 BEGIN
     PERFORM limits.require_approved(NEW.policy_hash);
+    -- An approval is for a pack from a date on, until that of the next one that is approved.
+    SELECT * INTO v_policy FROM limits.policies WHERE policy_hash = NEW.policy_hash;
+    SELECT p.* INTO v_newer FROM limits.policies p
+      JOIN limits.policy_approvals a ON a.policy_hash = p.policy_hash AND a.role = 'champion' AND a.state = 'approved'
+     WHERE p.pack = v_policy.pack AND p.effective_on <= NEW.business_date
+     ORDER BY p.effective_on DESC LIMIT 1;
+    IF v_policy.effective_on > NEW.business_date OR v_newer.effective_on > v_policy.effective_on THEN
+        RAISE EXCEPTION 'policy % (pack %, effective on %) is not in force on %; %', encode(NEW.policy_hash, 'hex'),
+            v_policy.pack, v_policy.effective_on, NEW.business_date,
+            coalesce(format('in force is %s, effective on %s; name its file', encode(v_newer.policy_hash, 'hex'),
+                            v_newer.effective_on), 'of that pack none is') USING ERRCODE = 'LM012';
+    END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER approved_policy BEFORE INSERT ON limits.reviews
@@ -175,6 +192,11 @@ BEGIN
     SELECT currency INTO v_currency FROM limits.credit_lines WHERE user_id = p_user;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'user % has no credit line', p_user USING ERRCODE = 'LM011';
+    END IF;
+    -- A larger one would keep the user out of every review.
+    IF p_amount_minor > 1000000000000000 THEN
+        RAISE EXCEPTION 'an override of % minor units is too large; at most 1000000000000000 are let in', p_amount_minor
+            USING ERRCODE = 'LM011';
     END IF;
     IF p_starts_on < v_today THEN
         RAISE EXCEPTION 'an override counts from % (UTC) on at the earliest, not from %', v_today, p_starts_on
@@ -214,6 +236,8 @@ BEGIN
         RAISE EXCEPTION 'override % would have ended on %; propose another', p_override, v_row.expires_on
             USING ERRCODE = 'LM011';
     END IF;
+    -- Whoever is deciding on the user either has done so or sees this.
+    PERFORM 1 FROM limits.credit_lines WHERE user_id = v_row.user_id FOR NO KEY UPDATE;
     UPDATE limits.overrides
        SET state = v_state, checker = btrim(p_actor), checker_session = session_user, decided_at = clock_timestamp(),
            decided_reason = p_reason,

@@ -24,6 +24,14 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT (ARRAY['raised', 'lowered', 'offered', 'announced', 'refused', 'withdrawn'])[p_notice]
 $$;
 
+-- Whether the user's newest word about raises on a day is that there shall be none.
+CREATE FUNCTION limits.raises_withdrawn(p_user bigint, p_day date) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, limits, pg_temp AS $$
+    SELECT 'withdrawn' = (SELECT c.state FROM limits.consents c
+                           WHERE c.user_id = p_user AND c.subject = 'raises' AND c.effective_on <= p_day
+                           ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1)
+$$;
+
 -- The one way to change a limit. Reads the caller's staged decisions of one shard,
 -- checks the lease (fencing), the review's state and every version under row locks
 -- taken in user order, then changes limits, log, outbox, waiting changes and notices together.
@@ -102,7 +110,9 @@ BEGIN
     -- one while this one waited for the other.
     IF v_review.change_id IS NOT NULL THEN
         SELECT * INTO v_change FROM limits.pending_changes WHERE change_id = v_review.change_id FOR NO KEY UPDATE;
+        -- A worker speaks for no user: an offer is accepted by whoever talks to the user.
         IF v_change.state <> 'open' OR v_users <> ARRAY[v_change.user_id]
+           OR v_change.kind = 'offer' AND NOT pg_has_role(session_user, 'limits_operations', 'MEMBER')
            OR v_change.kind = 'offer' AND v_day NOT BETWEEN v_change.as_of AND v_change.effective_on
            OR v_change.kind = 'announced' AND v_day < v_change.effective_on THEN
             RAISE EXCEPTION 'change % is % and cannot be carried out as of %: nothing applied',
@@ -142,15 +152,19 @@ BEGIN
         IF EXISTS (SELECT FROM limits.decision_stage d
                     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
                       AND (d.proposed_minor > d.limit_before_minor   -- who asks is raised at once
-                        OR d.limit_after_minor > greatest(v_request.amount_minor, d.limit_before_minor)))
+                        OR d.limit_after_minor > greatest(v_request.amount_minor, d.limit_before_minor)
+                        -- and told, where it is not what was asked for
+                        OR d.limit_after_minor < v_request.amount_minor AND d.notice NOT IN (2, 4, 5)))
         THEN
             RAISE EXCEPTION 'review % does not answer request %: nothing applied', p_review, v_request.request_id
                 USING ERRCODE = 'LM003';
         END IF;
     END IF;
 
-    -- Whatever is staged but no longer matches the line it was decided on is stale; so is a raise
-    -- or a new change while another one waits, which the decision cannot have known of.
+    -- Whatever is staged but no longer matches the line it was decided on is stale; so is what the
+    -- decision cannot have known of: a raise or a new change while another one waits, a raise that
+    -- nobody asked for of a user who has taken back the consent, a raise above an override. Whoever
+    -- writes those down locks the line too, so that each of the two sees the other.
     RETURN QUERY
     DELETE FROM limits.decision_stage d
      WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
@@ -160,7 +174,15 @@ BEGIN
          OR (d.disposition <> 0 OR d.limit_after_minor > d.limit_before_minor)
             AND EXISTS (SELECT FROM limits.pending_changes p
                          WHERE p.user_id = d.user_id AND p.state = 'open'
-                           AND p.change_id IS DISTINCT FROM v_review.change_id))
+                           AND p.change_id IS DISTINCT FROM v_review.change_id)
+         OR coalesce(d.proposed_minor, d.limit_after_minor) > d.limit_before_minor
+            AND (v_review.request_id IS NULL AND v_review.change_id IS NULL
+                 AND limits.raises_withdrawn(d.user_id, v_day)
+              OR EXISTS (SELECT FROM limits.overrides o
+                          WHERE o.user_id = d.user_id AND o.state = 'approved' AND o.kind <> 'floor'
+                            AND o.starts_on <= v_day AND o.expires_on > v_day
+                            AND coalesce(d.proposed_minor, d.limit_after_minor)
+                                > coalesce(o.amount_minor, d.limit_before_minor))))
     RETURNING d.user_id;
 
     -- What this review carries out or answers, by what it decided. Before a new change may open.
@@ -239,6 +261,15 @@ BEGIN
     SELECT entry_id, p_review, user_id, as_of, CASE WHEN action > 0 THEN 'limit_raised' ELSE 'limit_lowered' END
       FROM changed ORDER BY user_id;
 
+    -- A review as of a day before the consent was taken back cannot know of that; its raise waits for nothing.
+    UPDATE limits.pending_changes p
+       SET state = 'suppressed', ended_at = clock_timestamp(), ended_by = v_review.actor,
+           ended_reason = 'consent to raises withdrawn'
+      FROM limits.decision_stage d
+     WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token AND d.staged_in = v_xact
+       AND d.proposed_minor > d.limit_before_minor AND p.user_id = d.user_id AND p.state = 'open'
+       AND limits.raises_withdrawn(d.user_id, (clock_timestamp() AT TIME ZONE 'UTC')::date);
+
     DELETE FROM limits.decision_stage d WHERE d.review_id = p_review AND d.shard = p_shard AND d.token = p_token;
 END $$;
 
@@ -258,8 +289,9 @@ BEGIN
     IF p_as_of IS NULL OR p_as_of > (clock_timestamp() AT TIME ZONE 'UTC')::date OR p_as_of < v_change.as_of
        OR coalesce(p_actor, '') = '' OR coalesce(p_reason, '') = ''
        OR NOT (CASE p_state
-              -- A user may say no to more, not to less.
+              -- A user may say no to more, not to less; and a worker speaks for no user.
               WHEN 'declined' THEN v_change.proposed_minor > v_change.limit_minor
+                                   AND pg_has_role(session_user, 'limits_operations', 'MEMBER')
               WHEN 'expired' THEN v_change.kind = 'offer' AND p_as_of > v_change.effective_on
               -- Nothing is left to decide about, nor a limit that could be said to stay: no notice.
               WHEN 'suppressed' THEN EXISTS (
@@ -281,16 +313,17 @@ END $$;
 CREATE FUNCTION limits.end_raises_of_opted_out() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
 BEGIN
+    -- Waits for whoever is about to open a raise of these users, and makes those who come later see this.
+    PERFORM 1 FROM limits.credit_lines c
+      WHERE c.user_id IN (SELECT user_id FROM added WHERE subject = 'raises' AND state = 'withdrawn')
+      ORDER BY c.user_id FOR NO KEY UPDATE;
     UPDATE limits.pending_changes p
        SET state = 'suppressed', ended_at = clock_timestamp(),
            ended_by = coalesce(nullif(w.actor, ''), w.source), ended_reason = 'consent to raises withdrawn'
       FROM (SELECT DISTINCT ON (user_id) user_id, actor, source FROM added
              WHERE subject = 'raises' AND state = 'withdrawn' ORDER BY user_id) w
      WHERE p.user_id = w.user_id AND p.state = 'open' AND p.proposed_minor > p.limit_minor
-       AND 'withdrawn' = (SELECT c.state FROM limits.consents c
-                           WHERE c.user_id = p.user_id AND c.subject = 'raises'
-                             AND c.effective_on <= (clock_timestamp() AT TIME ZONE 'UTC')::date
-                           ORDER BY c.effective_on DESC, c.ingested_at DESC, c.state = 'withdrawn' DESC LIMIT 1);
+       AND limits.raises_withdrawn(p.user_id, (clock_timestamp() AT TIME ZONE 'UTC')::date);
     RETURN NULL;
 END $$;
 CREATE TRIGGER end_raises AFTER INSERT ON limits.consents REFERENCING NEW TABLE AS added
@@ -369,7 +402,7 @@ SELECT l.entry_id, l.review_id, l.shard, l.user_id, l.as_of, l.decided_at, l.cur
   JOIN limits.currencies c ON c.currency = l.currency
   LEFT JOIN limits.pending_changes w ON w.entry_id = l.entry_id;
 
-REVOKE EXECUTE ON FUNCTION limits.notice_kind, limits.end_change, limits.end_raises_of_opted_out, limits.set_consent,
+REVOKE EXECUTE ON FUNCTION limits.notice_kind, limits.raises_withdrawn, limits.end_change, limits.end_raises_of_opted_out, limits.set_consent,
     limits.ask_for_limit FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION limits.end_change TO limits_worker, limits_operations;
 GRANT EXECUTE ON FUNCTION limits.set_consent, limits.ask_for_limit TO limits_operations;

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from limits.store.db import Connection, Database
+from limits.store.db import Connection, Database, Role
 from limits.store.embedded import Embedded
 from tests.servers import User, servers
 
@@ -65,3 +65,26 @@ def ops(database: Database) -> Iterator[Connection]:
     """A connection with the rights of operations, as the imports have it."""
     with database.connect("operations", "limits test") as connection:
         yield connection
+
+
+@pytest.fixture
+def login(database: Database, conn: Connection) -> Iterator[Callable[[str, Role], Connection]]:
+    """Connections of logins that have one role and nothing else."""
+    opened: list[Connection] = []
+    granted: list[tuple[Role, str]] = []
+
+    def connect(name: str, role: Role = "operations") -> Connection:
+        conn.execute(
+            f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$".encode()
+        )
+        conn.execute(f"GRANT limits_{role} TO {name}".encode())
+        granted.append((role, name))
+        opened.append(database.connect("owner", "attack"))
+        opened[-1].execute(f"SET SESSION AUTHORIZATION {name}".encode())
+        return opened[-1]
+
+    yield connect
+    for one in opened:
+        one.close()
+    for role, name in granted:
+        conn.execute(f"REVOKE limits_{role} FROM {name}".encode())

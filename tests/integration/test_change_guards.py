@@ -247,6 +247,8 @@ def test_a_request_is_answered_by_a_decision_about_it(database: Database, conn: 
         (begin(worker, request_id=1, user=2), RAISED),
         (begin(worker, request_id=1), RAISED),  # more than was asked for
         (begin(worker, request_id=1), OFFER),
+        (begin(worker, request_id=1), AT_ONCE),  # refused, and nobody is told
+        (begin(worker, request_id=1), RAISED | {"after": 550_000}),
         (begin(worker, request_id=1, as_of=AS_OF - dt.timedelta(days=1)), AT_ONCE),
     ):
         with pytest.raises(psycopg.Error) as refused:

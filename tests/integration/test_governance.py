@@ -40,29 +40,6 @@ def users(conn: Connection) -> list[int]:
     return list(range(1, 6))
 
 
-@pytest.fixture
-def login(database: Database, conn: Connection) -> Iterator[Callable[[str, Role], Connection]]:
-    """Connections of logins that have one role and nothing else."""
-    opened: list[Connection] = []
-    granted: list[tuple[Role, str]] = []
-
-    def connect(name: str, role: Role = "operations") -> Connection:
-        conn.execute(
-            f"DO $$ BEGIN CREATE ROLE {name} LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$".encode()
-        )
-        conn.execute(f"GRANT limits_{role} TO {name}".encode())
-        granted.append((role, name))
-        opened.append(database.connect("owner", "attack"))
-        opened[-1].execute(f"SET SESSION AUTHORIZATION {name}".encode())
-        return opened[-1]
-
-    yield connect
-    for one in opened:
-        one.close()
-    for role, name in granted:
-        conn.execute(f"REVOKE limits_{role} FROM {name}".encode())
-
-
 def propose(conn: Connection, policy: Policy, actor: str = "Ann Lee") -> int:
     return approvals.propose(conn, policy, role="champion", actor=actor, reason="a test")
 

@@ -127,6 +127,13 @@ def test_tables_that_may_be_left_out_are_read() -> None:
         ("60000 CNY", "99.99 CNY", "segment[2].most is below rounding.grid, so it would be a limit of zero"),
         ('"60000 CNY"', "60000", "segment[2].most: 60000 has no currency; write it like"),
         ('"retail"', '"student"', "segment[2].name 'student' is there twice; keep one maximum for it"),
+        ('"retail"', '"reta\\u200bil"', "segment[2].name: 'reta\\u200bil' holds a sign that cannot be seen; remove it"),
+        (
+            '"retail"',
+            '"cafe\\u0301"',
+            "segment[2].name: 'cafe\\u0301' has accents apart from their letters; write 'café'",
+        ),
+        ('["mining"]', '["mining "]', "freeze[1].industries[1]: 'mining ' begins or ends with a space; remove it"),
         ('"retail"', '"retail "', "segment[2].name 'retail ' begins or ends with a space; remove it"),
         ('"retail"', '""', "segment[2].name string should have at least 1 character"),
         ('name = "mining"', 'nam = "mining"', "unknown key 'industry[1].nam'; did you mean 'name'?"),
