@@ -98,7 +98,7 @@ CREATE TABLE limits.limit_requests (
 );
 CREATE INDEX limit_requests_user ON limits.limit_requests (user_id, asked_on);
 
--- What a person sets for a user in place of the rules, for a time. hold: no change upwards; cap:
+-- What a person sets for a user in place of the rules, for a time. hold: no raise, no cut; cap:
 -- not above; floor: no cut below; set: both. Proposed by one person, approved by another.
 CREATE TABLE limits.overrides (
     override_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
