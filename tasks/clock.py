@@ -18,6 +18,7 @@ from apscheduler.schedulers.blocking import BlockingScheduler
 from celery import Celery
 
 from limits import engine
+from limits.engine.asking import today
 from limits.errors import BrokerError, DatabaseError, LimitsError
 from limits.settings import Settings
 from limits.store import reviews, workers
@@ -95,7 +96,7 @@ class Clock:
             return
         run = engine.due_changes(
             self._context.database,
-            dt.datetime.now(dt.UTC).date(),
+            today(),
             actor=ACTOR,
             role="worker",
             after=self._carried_to,
