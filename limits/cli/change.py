@@ -125,12 +125,16 @@ def _print_answer(made: Answer, key: str, language: str) -> None:
 
     request, entry = made.request, made.entry
     amount = money(request.amount_minor, request.exponent, request.currency)
-    after = money(entry.limit_after_minor, entry.exponent, entry.currency)
+    before, after = (
+        money(minor, entry.exponent, entry.currency) for minor in (entry.limit_before_minor, entry.limit_after_minor)
+    )
     said = {
         "granted": f"granted: the limit is {after}",
         "partly_granted": f"partly granted: the limit is {after}",
         "refused": f"refused: the limit stays {after}",
     }[request.answer]
+    if entry.action < 0:  # what is decided afresh may also fall
+        said = f"refused: the limit is lowered from {before} to {after}"
     say(f"Request {request.request_id} for {amount}: {said}", strong=True)
     explanation.show(entry, language)
     if made.asked_minor != request.amount_minor:

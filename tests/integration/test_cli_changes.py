@@ -101,6 +101,15 @@ def test_a_request_is_answered_in_words(conn: Connection, answer: Answer, capsys
     invariants.check(conn)
 
 
+def test_a_request_that_meets_a_cut_does_not_say_that_the_limit_stays(
+    conn: Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    builders.add_statement(conn, 1, builders.AS_OF - dt.timedelta(days=56), minimum_due=9_000_000)
+    assert run(["request", "1", "9000 CNY", "--key", "late", "--as-of", AS_OF]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "Request 1 for 9,000.00 CNY: refused: the limit is lowered from 5,000.00 CNY to 3,500.00 CNY"
+
+
 def test_consent_is_written_once(conn: Connection, answer: Answer) -> None:
     said = ["consent", "1", "automation", "withdrawn", "--reason", "a letter", "--as-of", AS_OF]
     assert answer(*said) == {
