@@ -6,9 +6,20 @@ slip of the pen, a feed of income that broke overnight. What gives that away is 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from limits.policy import ALL_BPS, Breakers
+
+#: Users of a canary that may come out otherwise than they were decided: so many, or this share where that
+#: is more. Somebody who talks to a customer at night moves a few; below 20 a share of a small canary
+#: says nothing. One in twenty means that something else writes limits, or that inputs went bad.
+DIFFERING_LEAST = 20
+DIFFERING_BPS = 500
+
+#: Leases beside the two that a shard takes, for each shard on average: a worker that dies costs one. Three of
+#: them for every shard mean that applying itself does not get through.
+LEASES_BESIDE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,9 @@ class Counts:
     fallback       of these: decided without a forecast (reason model_fell_back)
     exposure_before, exposure_after
                    sum of their limits, minor units
+    greatest_raise_bps
+                   the largest raise of one user as a share of the limit before, rounded up
+    users_previous users of the review before it of the same schedule; 0 where there was none
     """
 
     users: int
@@ -30,6 +44,8 @@ class Counts:
     fallback: int
     exposure_before: int
     exposure_after: int
+    greatest_raise_bps: int = 0
+    users_previous: int = 0
 
 
 def tripped(rules: Breakers, counts: Counts) -> tuple[str, ...]:
@@ -37,14 +53,98 @@ def tripped(rules: Breakers, counts: Counts) -> tuple[str, ...]:
 
     A breaker trips when its share is exceeded: at the share itself the review goes on. Exact in
     whole numbers. Of no users no share is exceeded; a limit where there was none exceeds any share.
+    A breaker that the policy leaves out does not trip, nor does population without a review before.
     """
-    up = counts.exposure_after - counts.exposure_before
-    shares = (
-        ("raised", counts.raised, counts.users, rules.raised_bps),
-        ("lowered", counts.lowered, counts.users, rules.lowered_bps),
-        ("exposure_up", up, counts.exposure_before, rules.exposure_up_bps),
-        ("exposure_down", -up, counts.exposure_before, rules.exposure_down_bps),
-        ("quarantined", counts.quarantined, counts.users, rules.quarantined_bps),
-        ("fallback", counts.fallback, counts.users, rules.fallback_bps),
+    return tuple(name for name, part, whole, bps in _shares(rules, counts) if part * ALL_BPS > whole * bps)
+
+
+def in_words(rules: Breakers, counts: Counts) -> str:
+    """What trips, with what was found and what is let through, in one line; empty: nothing."""
+    return "; ".join(
+        f"{_WORDS[name]}: {_share(part, whole)}, more than {_share(bps, ALL_BPS)}"
+        for name, part, whole, bps in _shares(rules, counts)
+        if part * ALL_BPS > whole * bps
     )
-    return tuple(name for name, part, whole, bps in shares if part * ALL_BPS > whole * bps)
+
+
+def _shares(rules: Breakers, counts: Counts) -> Iterator[tuple[str, int, int, int]]:
+    """Name, part, whole, and the share of the whole that the part may be, of each breaker that the policy has."""
+    up = counts.exposure_after - counts.exposure_before
+    yield "raised", counts.raised, counts.users, rules.raised_bps
+    yield "lowered", counts.lowered, counts.users, rules.lowered_bps
+    yield "exposure_up", up, counts.exposure_before, rules.exposure_up_bps
+    yield "exposure_down", -up, counts.exposure_before, rules.exposure_down_bps
+    yield "quarantined", counts.quarantined, counts.users, rules.quarantined_bps
+    yield "fallback", counts.fallback, counts.users, rules.fallback_bps
+    if rules.user_raise_bps is not None:
+        yield "user_raise", counts.greatest_raise_bps, ALL_BPS, rules.user_raise_bps
+    if rules.population_bps is not None and counts.users_previous:
+        moved = abs(counts.users - counts.users_previous)
+        yield "population", moved, counts.users_previous, rules.population_bps
+
+
+_WORDS = {
+    "raised": "users raised",
+    "lowered": "users lowered",
+    "exposure_up": "exposure grows",
+    "exposure_down": "exposure shrinks",
+    "quarantined": "users quarantined",
+    "fallback": "users without a forecast",
+    "user_raise": "the largest raise of one user",
+    "population": "users more or fewer than in the review before",
+}
+
+
+def _share(part: int, whole: int) -> str:
+    """Rounded to a hundredth of a percent away from zero, so that what exceeds a share does not read like it."""
+    return f"{-(-part * ALL_BPS // whole) / 100:.2f}%" if whole else "of nothing"
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The shards of a review that are applied so far, beside what was decided about their users.
+
+    shards           of them
+    leases           that they took beside the two of each, to decide and to apply it
+    decided_users    for whom there was a decision to apply
+    users            for whom one was applied
+    renewed          of these: decided again, because the limit had moved on
+    budgeted         shards in which the portfolio's budget left less than was decided
+    aside            who got no decision after all while it was applied
+    decided_change, change
+                     of the sum of their limits, minor units: decided, and applied
+    """
+
+    shards: int
+    leases: int
+    decided_users: int
+    users: int
+    renewed: int
+    aside: int
+    decided_change: int
+    change: int
+    budgeted: int = 0
+
+
+def canary_differs(found: Canary) -> str:
+    """Where what was applied is not what was decided, in one line; empty: it is.
+
+    Whoever was neither decided again nor put aside got exactly what was decided: where there is
+    no such user, the sums are equal to the minor unit.
+    """
+    problems = []
+    differing = found.renewed + found.aside
+    if found.users + found.aside != found.decided_users:
+        problems.append(f"{found.decided_users:,} users decided, {found.users:,} applied, {found.aside:,} put aside")
+    if differing > DIFFERING_LEAST and differing * ALL_BPS > found.decided_users * DIFFERING_BPS:
+        problems.append(
+            f"{found.renewed:,} of {found.decided_users:,} users had to be decided again and {found.aside:,} got no "
+            f"decision, together more than {_share(DIFFERING_BPS, ALL_BPS)}"
+        )
+    if not differing and not found.budgeted and found.change != found.decided_change:
+        problems.append(
+            f"limits changed by {found.change:,} minor units, where {found.decided_change:,} had been decided"
+        )
+    if found.leases > found.shards * LEASES_BESIDE:
+        problems.append(f"{found.shards:,} shards took {found.leases:,} leases more than they need")
+    return "; ".join(problems)

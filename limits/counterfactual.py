@@ -18,6 +18,7 @@ import numpy as np
 
 from limits.ceilings import CEILINGS
 from limits.decision import Decisions, review
+from limits.money import LARGEST_MINOR
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNKNOWN, CashFlow, Documents, Identity, Income, Portfolio
 from limits.reasons import Reason
@@ -159,8 +160,11 @@ def _one(name: str, amount: int = 1) -> Ladder:
 def _of_history(portfolio: Portfolio) -> Iterator[Ladder]:
     """Income in per cent more, costs in per cent less."""
     flow = portfolio.cash_flow
-    if (flow.inflow * flow.observed).any():
-        yield Ladder(MOST_MORE, lambda step: Change("inflow", "scale", ALL_BPS + step * PERCENT))
+    most = int((flow.inflow * flow.observed).max(initial=0))
+    if most:
+        # No further than amounts go.
+        steps = min(MOST_MORE, (LARGEST_MINOR // most - 1) * ALL_BPS // PERCENT)
+        yield Ladder(steps, lambda step: Change("inflow", "scale", ALL_BPS + step * PERCENT))
     for name in ("essential_spend", "obligations"):
         if (getattr(flow, name) * flow.observed).any():
             yield Ladder(100, lambda step, name=name: Change(name, "scale", ALL_BPS - step * PERCENT))  # type: ignore[misc]

@@ -6,15 +6,21 @@ are the ceilings that stood in the way, in the order in which they bind.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from limits.capacity import Capacity
-from limits.ceilings import CEILINGS, FALSE, share_of, wants_a_person, within
+from limits.ceilings import CEILINGS, FALSE, ReadOnce, share_of, wants_a_person, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Bool, Int, Portfolio
 from limits.reasons import Reason
+
+#: Users decided at a time: bounds the memory, and changes no bit of the result.
+BLOCK_USERS = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +75,68 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
        What people have set or asked for holds against every rule but the hard maxima.
     3. A change smaller than the hysteresis band is a hold, unless a hard maximum asks for it.
     """
-    before = portfolio.credit_limit
-    bounds = np.stack([ceiling.rule(portfolio, capacity, policy) for ceiling in CEILINGS], axis=1)
-    lowest = bounds.min(axis=1)
-    hard = bounds[:, [ceiling.hard for ceiling in CEILINGS]].min(axis=1)
-    grid = policy.rounding.grid.minor
-    false = bounds[:, [ceiling.reason in FALSE for ceiling in CEILINGS]].min(axis=1)
+    users = len(portfolio)
+    ceilings = np.empty((users, len(Reason)), dtype=np.int64)
+    numbers = np.empty((len(Numbers._fields), users), dtype=np.int64)
+    for begin in range(0, users, BLOCK_USERS):
+        rows = slice(begin, begin + BLOCK_USERS)
+        block = _decide(portfolio.take(rows), capacity.take(rows), policy, ceilings[rows])
+        for whole, part in zip(numbers, block, strict=True):
+            whole[rows] = part
+    found = Numbers(*numbers)
+    return Decisions(portfolio.credit_limit, ceilings=ceilings, capacity=capacity, **found._asdict())
+
+
+class Numbers(NamedTuple):
+    """The columns (n,) of ``Decisions`` that are found block by block."""
+
+    limit_after: Int
+    binding: Int
+    reason_bits: Int
+    lowest_ceiling: Int
+    floor: Int
+
+
+def _decide(portfolio: Portfolio, capacity: Capacity, policy: Policy, ceilings: Int) -> Numbers:
+    """What ``decide`` says, of one block; ``ceilings`` (n, Reason) is filled in."""
+    before, grid = portfolio.credit_limit, policy.rounding.grid.minor
+    bounds = _bounds(portfolio, capacity, policy)
+    lowest, binding = _lowest(bounds)
+    hard = _least(bounds, [ceiling.reason for ceiling in CEILINGS if ceiling.hard])
+    false = _least(bounds, [ceiling.reason for ceiling in CEILINGS if ceiling.reason in FALSE])
     floor = floor_of(portfolio, hard, false < before, policy)
-    on_grid = lowest - lowest % grid
+    on_grid = lowest // grid * grid
     proposed = np.where(lowest >= before, np.maximum(on_grid, before), on_grid)
     proposed = np.maximum(proposed, floor)
     band = share_of(before, policy.rounding.hysteresis_bps)
     too_small = (np.abs(proposed - before) < band) & (hard >= before)
     after = np.where(too_small, before, proposed)
-    return Decisions(
-        limit_before=before,
-        limit_after=after,
-        ceilings=_by_reason(bounds),
-        binding=np.array([ceiling.reason for ceiling in CEILINGS], dtype=np.int64)[bounds.argmin(axis=1)],
-        reason_bits=_reason_bits(bounds, before, after, np.maximum(band, 1), grid),
-        lowest_ceiling=lowest,
-        floor=floor,
-        capacity=capacity,
-    )
+    ceilings[:] = bounds.T
+    return Numbers(after, binding, _reason_bits(bounds, before, after, np.maximum(band, 1), grid), lowest, floor)
+
+
+def _bounds(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+    """Row r (n,) is the ceiling of Reason r, UNBOUNDED where no rule has it."""
+    portfolio = dataclasses.replace(portfolio, cash_flow=ReadOnce.of(portfolio.cash_flow))
+    bounds = np.full((len(Reason), len(portfolio)), UNBOUNDED, dtype=np.int64)
+    for ceiling in CEILINGS:
+        bounds[int(ceiling.reason)] = ceiling.rule(portfolio, capacity, policy)
+    return bounds
+
+
+def _lowest(bounds: Int) -> tuple[Int, Int]:
+    """The lowest ceiling and its reason (n,): of equal ones that of the ceiling listed first."""
+    first, *others = _listed()
+    lowest, binding = bounds[first].copy(), np.full(bounds.shape[1], first, dtype=np.int64)
+    for reason in others:
+        np.copyto(binding, reason, where=bounds[reason] < lowest)
+        np.minimum(lowest, bounds[reason], out=lowest)
+    return lowest, binding
+
+
+def _least(bounds: Int, reasons: Sequence[Reason]) -> Int:
+    """The lowest of some ceilings (n,)."""
+    return np.asarray(bounds[list(map(int, reasons))].min(axis=0), dtype=np.int64)
 
 
 def floor_of(portfolio: Portfolio, hard: Int, false: Bool, policy: Policy) -> Int:
@@ -140,12 +185,12 @@ def _reason_bits(bounds: Int, before: Int, after: Int, band: Int, grid: int) -> 
     """
     smallest_raise = -(-(before + band) // grid) * grid
     reach = np.where(after > before, after + grid, np.where(after < before, before, smallest_raise))
-    bits = np.array([1 << ceiling.reason for ceiling in CEILINGS], dtype=np.int64)
-    return np.asarray(((bounds < reach[:, None]) * bits).sum(axis=1), dtype=np.int64)
+    bits = np.zeros(len(before), dtype=np.int64)
+    for reason in _listed():
+        bits += (bounds[reason] < reach) * np.int64(1 << reason)
+    return bits
 
 
-def _by_reason(bounds: Int) -> Int:
-    """Columns in the order of reason numbers, as the log keeps them."""
-    columns = np.full((len(bounds), len(Reason)), UNBOUNDED, dtype=np.int64)
-    columns[:, [ceiling.reason for ceiling in CEILINGS]] = bounds
-    return columns
+def _listed() -> list[int]:
+    """The reasons of the ceilings in their order; as plain numbers, which NumPy takes in sooner."""
+    return [int(ceiling.reason) for ceiling in CEILINGS]

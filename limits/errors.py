@@ -41,6 +41,10 @@ class MigrationError(DatabaseError):
     """The schema is not what the code needs, and how to bring it there."""
 
 
+class SnapshotError(LimitsError):
+    """A snapshot that was altered, is gone or cannot be read: what was decided from it cannot be checked."""
+
+
 class BrokerError(LimitsError):
     """The message broker cannot be reached."""
 
@@ -75,8 +79,16 @@ class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 
 
-class UserHeld(LimitsError):
-    """A review has the user on its list and has not come to the user yet."""
+class KillSwitchEngaged(LimitsError):
+    """Somebody stopped all applying; nothing was written."""
+
+
+class PartDamaged(LimitsError):
+    """What was decided of a shard is not what stands there now: nothing of it is applied."""
+
+
+class DecidedTooLongAgo(LimitsError):
+    """The users have moved on since they were decided; nothing was written."""
 
 
 class KeyReused(InputError):

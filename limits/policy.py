@@ -272,7 +272,7 @@ class Notices(_Section):
 
 
 class Breakers(_Section):
-    """What a review may do to the portfolio before a breaker trips. Shares of users decided, or of exposure."""
+    """What a review may do to the portfolio before a breaker trips and holds it. Shares of users, or of exposure."""
 
     raised_bps: Bps
     lowered_bps: Bps
@@ -281,6 +281,24 @@ class Breakers(_Section):
     exposure_down_bps: Bps
     quarantined_bps: Bps
     fallback_bps: Bps
+    #: These two may be left out, and do not trip then. The largest raise of one user, in shares of the limit before.
+    user_raise_bps: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    #: Users that the review has more or fewer than the one before it of the same schedule, in shares of those.
+    population_bps: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
+class Budget(_Section):
+    """What the raises of one review may add to the portfolio, together. What is left out is not bounded."""
+
+    #: Exposure, as a share of that before the review.
+    exposure_bps: Annotated[int, Field(ge=0, le=10_000_000)] | None = None
+    #: Loss that is expected of the raises, by how the users paid (limits.budget).
+    expected_loss: Amount | None = None
+
+    @property
+    def bounds(self) -> bool:
+        """Whether there is a budget."""
+        return self.exposure_bps is not None or self.expected_loss is not None
 
 
 class Rounding(_Section):
@@ -314,6 +332,8 @@ class Policy(_Section):
     consent: Consent
     notices: Notices
     breakers: Breakers
+    #: May be left out: no budget.
+    budget: Budget = Budget()
     rounding: Rounding
     body: Annotated[str, Field(exclude=True, repr=False)] = ""
 

@@ -121,6 +121,10 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "breakers.exposure_down_bps": _Key("trips when exposure shrinks by more than {new} instead of {old}", L),
         "breakers.quarantined_bps": _Key("trips when more than {new} are quarantined instead of {old}", L),
         "breakers.fallback_bps": _Key("trips when more than {new} have no forecast instead of {old}", L),
+        "breakers.user_raise_bps": _Key("trips when one user is raised by more than {new} instead of {old}", L),
+        "breakers.population_bps": _Key("trips when users are more or fewer by above {new} instead of {old}", L),
+        "budget.exposure_bps": _Key("raises together may add {new} of exposure instead of {old}", L),
+        "budget.expected_loss": _Key("raises together may add {new} of expected loss instead of {old}", L),
         "rounding.grid": _Key("limits are multiples of {new} instead of {old}"),
         "rounding.hysteresis_bps": _Key("a change below {new} of the limit is not made instead of {old}"),
     }
@@ -167,6 +171,8 @@ def values(section: BaseModel, path: Path = ()) -> Iterator[tuple[str, Any]]:
 
 def written(value: Any, key: str = "", unit: str = "") -> str:
     """A value for people: shares in per cent, amounts with their currency."""
+    if value is None:
+        return "any"
     if isinstance(value, Money):
         return money(value.minor, EXPONENTS[value.currency], value.currency)
     if isinstance(value, bool):
@@ -193,6 +199,8 @@ def _direction(key: str, before: Any, after: Any, old: Policy, new: Policy) -> D
         return Direction((rates[1] > rates[0]) - (rates[1] < rates[0]))
     if key in _OF_BASIS and _OF_BASIS[key] not in (old.repayment.basis, new.repayment.basis):
         return Direction.NEITHER
+    if before is None or after is None:  # left out: no bound
+        return Direction(KEYS[key].up * (1 if after is None else -1))
     if isinstance(before, Money) and before.currency != after.currency:
         return Direction.NEITHER
     up = KEYS[key].up

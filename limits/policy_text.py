@@ -26,12 +26,52 @@ def problem(text: str, details: ErrorDetails, model: type[BaseModel]) -> tuple[i
         case "missing":
             return line_of(text, path), f"{name} is missing; add it, for a policy has no defaults"
         case "value_error":
-            return line_of(text, path), f"{name}: {details['msg'].removeprefix('Value error, ')}"
+            return line_of(text, path), f"{name}: {plain(details)}"
         case "date_type" | "date_from_datetime_parsing":
             return line_of(text, path), f"{name} must be a date, written without quotes such as 2026-01-01"
         case _:
-            what = details["msg"].replace("Input should be", "must be")
-            return line_of(text, path), f"{name} {what[0].lower()}{what[1:]}; it is {details['input']!r}"
+            return line_of(text, path), f"{name} {plain(details)}; it is {details['input']!r}"
+
+
+#: What a value must be, by the kind of pydantic's error; what stands in braces is in its context.
+_PLAIN = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number of usual size",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "string_type": "must be a text in quotes",
+    "frozen_set_type": "must be a list",
+    "set_type": "must be a list",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "model_type": "must be a table with keys of its own",
+    "model_attributes_type": "must be a table with keys of its own",
+    "dict_type": "must be a table with keys of its own",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must not be empty",
+    # The one pattern there is: that of a pack's name.
+    "string_pattern_mismatch": "must begin with a small letter and hold up to 64 small letters, digits, _ and -",
+}  # fmt: skip
+
+
+def plain(details: ErrorDetails) -> str:
+    """What a value must be, in words of ours: 'must be at least 1'. Of an error of our own, its sentence."""
+    words = _PLAIN.get(details["type"])
+    if words is None:
+        return details["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    said = {key: f"{value:g}" if isinstance(value, float) else value for key, value in details.get("ctx", {}).items()}
+    return words.format(**said)
 
 
 def dotted(path: Path) -> str:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from limits.errors import SettingsError
+from limits.policy_text import plain
 
 
 class Settings(BaseSettings):
@@ -35,7 +36,7 @@ class Settings(BaseSettings):
     #: Users in one shard of a review, at most.
     shard_users: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     #: Users decided and applied in one transaction.
-    chunk_users: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    chunk_users: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     #: How long a shard belongs to a worker that says nothing.
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     #: How often a worker says that it is alive.
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
     #: Where messages to users go: ``file:/PATH`` or ``command:PROGRAM ARGUMENTS``. None: they wait.
     outbox: Annotated[str, Field(max_length=4000)] | None = None
+    #: For how many days snapshots are kept at least after their last use: `limits snapshot prune` refuses fewer.
+    snapshot_days: Annotated[int, Field(ge=1, le=100_000)] = 1830
+    #: Folder for the bytes of snapshots, the same on every machine. None: the database holds them.
+    snapshot_store: Path | None = None
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -86,6 +91,14 @@ class Settings(BaseSettings):
             raise ValueError("must be file:/PATH or command:PROGRAM ARGUMENTS")
         return outbox
 
+    @field_validator("snapshot_store")
+    @classmethod
+    def _is_whole_path(cls, folder: Path | None) -> Path | None:
+        # Worker, scheduler and auditor stand in folders of their own.
+        if folder is not None and not folder.is_absolute():
+            raise ValueError("must be a path that starts with /")
+        return folder
+
     @property
     def embedded(self) -> bool:
         """Whether the database is the product's own."""
@@ -107,7 +120,7 @@ def make_settings(**values: Any) -> Settings:
         name = f"LIMITS_{str(first['loc'][0]).upper()}" if first["loc"] else "the settings"
         # The value may hold a password, so it is not repeated.
         shown = "" if name.endswith("_URL") else f" (it is {str(first.get('input'))[:80]!r})"
-        raise SettingsError(f"{name} cannot be used: {first['msg'].removeprefix('Value error, ')}{shown}") from None
+        raise SettingsError(f"{name} cannot be used: {plain(first)}{shown}") from None
 
 
 def home_dir(settings: Settings) -> Path:

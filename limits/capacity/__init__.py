@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from limits.capacity.combining import CapacityQuantiles, capacity_quantiles
     from limits.capacity.estimate import estimate_capacity
     from limits.capacity.forecasting import Forecast, forecast
-    from limits.capacity.pooled import Prior
+    from limits.capacity.prior import Prior
     from limits.capacity.seasonal import Seasonal, Seasons, month_factors
     from limits.capacity.seasonal_trial import SeasonTrial, capacity_trial, season_trial
     from limits.capacity.warming import warm
@@ -43,7 +43,7 @@ __all__ = [
 _LATER = {
     "CapacityQuantiles": "combining",
     "Forecast": "forecasting",
-    "Prior": "pooled",
+    "Prior": "prior",
     "SeasonTrial": "seasonal_trial",
     "Seasonal": "seasonal",
     "Seasons": "seasonal",

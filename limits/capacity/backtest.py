@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from limits.capacity.forecasting import Model, forecast
 from limits.capacity.local_level import Float, Int
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 
 QUANTILES = (0.1, 0.5, 0.9)
 Method = Callable[[Float, int], Float]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from limits.capacity.forecasting import Forecast, Model, forecast
 from limits.capacity.kernels import kernel
 from limits.capacity.local_level import Float
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from limits.capacity import damped, local_level, pooled
+from limits.capacity.kernels import kernel
 from limits.capacity.local_level import Float, Int
-from limits.capacity.pooled import MEDIAN, SCORES, Prior
+from limits.capacity.pooled import MEDIAN, SCORES
+from limits.capacity.prior import Prior
+from limits.portfolio import Bool
 
 Model = Literal["auto", "local_level", "damped_trend", "robust"]
 
@@ -56,7 +59,7 @@ class Forecast:
     mean_over_horizon  mean and variance of the mean of all h months, from their joint covariance
     loglik             (n,) loglikelihood, constants as in statsmodels; NaN where nothing was fitted
     parameters         name -> (n,); "ratio" is step variance / (step + noise variance)
-    method             (n,) one of METHODS
+    code               (n,) number of the method in METHODS; ``method`` is its name
     lowest             (n,) 0 where no month was ever negative, else -infinity: quantiles stay above
     shape              (n, LEVELS) quantiles of one month before the horizon widens them, or None
                        where all are Gaussian
@@ -70,7 +73,7 @@ class Forecast:
     mean_over_horizon: Moments
     loglik: Float
     parameters: dict[str, Float]
-    method: NDArray[np.str_]
+    code: Int
     lowest: Float
     shape: Float | None
     growth: Float
@@ -78,6 +81,16 @@ class Forecast:
 
     def __len__(self) -> int:
         return len(self.mean)
+
+    @property
+    def method(self) -> NDArray[np.str_]:
+        """One of METHODS (n,)."""
+        return np.asarray(METHODS[self.code])
+
+    @property
+    def is_stepped(self) -> Bool:
+        """Whether months before a lasting step count for less (n,)."""
+        return np.asarray(self.code == _STEP)
 
     def quantile(self, q: float) -> Float:
         """The amount that a coming month stays below with probability ``q``: (n, h). The point forecast is q = 0.5."""
@@ -125,12 +138,11 @@ def forecast(
     prior = prior or Prior()
     usual = np.full(len(series), prior.typical_amount, np.float64) if typical is None else typical
     series = np.ascontiguousarray(series, dtype=np.float64)
-    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
-    local_level.spans(series, first, last, count)
+    first, last, count, least, largest = _look(series)
     idle = series.shape[1] - 1 - last
-    lowest = np.where(_least(series) >= 0.0, 0.0, -np.inf)
+    lowest = np.where(least >= 0.0, 0.0, -np.inf)
     if model == "auto":
-        return _pooled(series, horizon, first, last, count, idle, lowest, prior, usual)
+        return _pooled(series, horizon, first, last, count, largest == 0.0, lowest, prior, usual)
     if model == "damped_trend":
         return _damped(series, horizon, first, last, count, idle, lowest, prior, usual)
     if model == "robust":
@@ -143,8 +155,7 @@ def level_forecast(series: Float, horizon: int, level_variance: Float, noise_var
     """The local level model at given variances, each (n,): for comparison with another implementation."""
     _check(series, horizon, "local_level")
     series = np.ascontiguousarray(series, dtype=np.float64)
-    first, last, count = (np.empty(len(series), np.int64) for _ in range(3))
-    local_level.spans(series, first, last, count)
+    first, last, count, _, _ = _look(series)
     total = level_variance + noise_variance
     fit = local_level.fit(series, first, last, count, level_variance / total)
     size = count - 1.0
@@ -165,14 +176,16 @@ def _check(series: Float, horizon: int, model: str) -> None:
         raise ValueError(f"series has {series.shape[1]} months; at most {MOST_MONTHS} are used")
     if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or not 1 <= horizon <= LONGEST_HORIZON:
         raise ValueError(f"horizon must be a whole number of months from 1 to {LONGEST_HORIZON}, not {horizon!r}")
-    row = local_level.first_too_large(series, LARGEST)
-    if row >= 0:
+
+
+def _look(series: Float) -> tuple[Int, Int, Int, Float, Float]:
+    """First and last observed month, how many were observed, least amount and largest size of each row (n,)."""
+    (first, last, count), (least, largest) = np.empty((3, len(series)), np.int64), np.empty((2, len(series)))
+    local_level.look(series, first, last, count, least, largest)
+    row = int(np.argmax(largest > LARGEST)) if len(series) else 0
+    if len(series) and largest[row] > LARGEST:
         raise ValueError(f"row {row} of series holds an infinite amount or one beyond {LARGEST:.0f}")
-
-
-def _least(series: Float) -> Float:
-    """Least observed amount of each row; NaN counts as none."""
-    return np.asarray(np.fmin.reduce(series, axis=1, initial=np.inf))
+    return first, last, count, least, largest
 
 
 def _score(q: float) -> float:
@@ -207,8 +220,12 @@ def _spread_of_mean(horizon: int, spread: Float, ratio: Float, calm: float = 1.0
     between months enters; ``spread`` is the variance of the level just before the first month.
     ``calm`` as in ``Prior``.
     """
-    steps = sum((s / horizon) ** 2 for s in range(1, horizon + 1))
-    return np.asarray(spread + ratio * steps + (1.0 - ratio) * horizon**-calm)
+    return np.asarray(spread + ratio * _steps_of_mean(horizon) + (1.0 - ratio) * horizon**-calm)
+
+
+def _steps_of_mean(horizon: int) -> float:
+    """What one unit of step variance a month adds to the variance of the mean of the months ahead."""
+    return sum((s / horizon) ** 2 for s in range(1, horizon + 1))
 
 
 def _gaussian(fit: local_level.LocalLevel, horizon: int, method: Int, idle: Int, lowest: Float) -> Forecast:
@@ -220,7 +237,7 @@ def _gaussian(fit: local_level.LocalLevel, horizon: int, method: Int, idle: Int,
     over = Moments(fit.level, fit.scale * _spread_of_mean(horizon, before, fit.ratio))
     parameters = {"ratio": fit.ratio, "scale": fit.scale, "level": fit.level, "spread": fit.spread}
     growth = np.ones((len(mean), horizon))
-    return Forecast(mean, variance, over, fit.loglik, parameters, METHODS[method], lowest, None, growth)
+    return Forecast(mean, variance, over, fit.loglik, parameters, method, lowest, None, growth)
 
 
 def _prior_variance(size: Float, count: Int, prior: Prior, usual: Float) -> Float:
@@ -282,7 +299,7 @@ def _damped(
     )
     parameters = {"ratio": filled.ratio, "scale": filled.scale, "level": filled.level}
     parameters |= {"slope": np.nan_to_num(fit.slope), "slope_share": np.nan_to_num(fit.share)}
-    return Forecast(mean, variance, over, filled.loglik, parameters, METHODS[methods], lowest, None, plain.growth)
+    return Forecast(mean, variance, over, filled.loglik, parameters, methods, lowest, None, plain.growth)
 
 
 def _pooled(
@@ -291,26 +308,42 @@ def _pooled(
     first: Int,
     last: Int,
     count: Int,
-    idle: Int,
+    zero: Bool,
     lowest: Float,
     prior: Prior,
     usual: Float,
 ) -> Forecast:
+    """By the default model; ``zero`` (n,): no month had any amount."""
     fit = pooled.fit(series, first, last, count, prior, usual)
-    none = count == 0
-    ratio, spread = np.where(none, 0.0, fit.ratio), np.where(none, 1.0, fit.spread)
-    before: Float = spread + ratio * idle
-    unit = spread + 1.0
-    ahead = np.arange(horizon)
-    growth = np.sqrt((before[:, None] + 1.0 + ratio[:, None] * ahead) / unit[:, None])
-    centre, one = np.where(none, 0.0, fit.mean), np.where(none, np.inf, fit.variance)
-    shape = fit.shape
+    none, rows = count == 0, len(series)
+    ratio, spread, centre, effective = fit.ratio, fit.spread, fit.mean, fit.months
+    one, shape = fit.variance, fit.shape
     if none.any():
-        shape[none] = 0.0
-    over = Moments(centre, one * (_spread_of_mean(horizon, before, ratio, prior.calm) / unit))
-    zero = ~none & (_least(-np.abs(series)) >= 0.0)
+        for column in (ratio, centre, effective, shape):
+            column[none] = 0.0
+        spread[none], one[none] = 1.0, np.inf
+    mean, variance, growth = np.empty((3, rows, horizon))
+    over = Moments(centre, np.empty(rows))
+    steps, noise = _steps_of_mean(horizon), horizon**-prior.calm
+    _ahead(centre, one, ratio, spread, series.shape[1] - 1 - last, steps, noise, mean, variance, growth, over.variance)
     methods = np.select([none, zero, count == 1, fit.mark == pooled.STEPPED], [_NONE, _ZERO, _SINGLE, _STEP], _POOLED)
-    parameters = {"ratio": ratio, "spread": spread, "effective_months": np.where(none, 0.0, fit.months)}
-    mean = np.repeat(centre[:, None], horizon, axis=1)
-    variance = one[:, None] * growth**2
-    return Forecast(mean, variance, over, fit.loglik, parameters, METHODS[methods], lowest, shape, growth)
+    parameters = {"ratio": ratio, "spread": spread, "effective_months": effective}
+    return Forecast(mean, variance, over, fit.loglik, parameters, methods, lowest, shape, growth)
+
+
+@kernel
+def _ahead(
+    centre: Float, one: Float, ratio: Float, spread: Float, idle: Int, steps: float, noise: float, mean: Float,
+    variance: Float, growth: Float, variance_of_mean: Float,
+) -> None:  # fmt: skip
+    """Months ahead of a distribution of one month: ``mean``, ``variance``, ``growth`` (n, h), see ``Forecast``.
+
+    ``spread`` is the variance of the level in the last observed month, ``idle`` months before the end of the row;
+    ``steps`` and ``noise`` are as in ``_spread_of_mean``.
+    """
+    for i in range(mean.shape[0]):
+        before, unit = spread[i] + ratio[i] * idle[i], spread[i] + 1.0
+        for h in range(mean.shape[1]):
+            wider = math.sqrt((before + 1.0 + ratio[i] * h) / unit)
+            mean[i, h], growth[i, h], variance[i, h] = centre[i], wider, one[i] * (wider * wider)
+        variance_of_mean[i] = one[i] * ((before + ratio[i] * steps + (1.0 - ratio[i]) * noise) / unit)

@@ -80,14 +80,16 @@ def spans(series: Float, first: Int, last: Int, count: Int) -> None:
 
 
 @kernel
-def first_too_large(series: Float, largest: float) -> int:
-    """The first row with an amount beyond +-``largest`` (infinity too), or -1."""
+def look(series: Float, first: Int, last: Int, count: Int, least: Float, largest: Float) -> None:
+    """As ``spans``, with the least amount and the largest size of each row (infinity and 0 if none)."""
+    spans(series, first, last, count)
     rows, months = series.shape
     for i in range(rows):
+        low, size = math.inf, 0.0
         for t in range(months):
-            if abs(series[i, t]) > largest:
-                return i
-    return -1
+            amount = series[i, t]
+            low, size = min(low, amount), max(size, abs(amount))
+        least[i], largest[i] = low, size
 
 
 def ratio_grid(months: int) -> Float:
@@ -350,7 +352,7 @@ def _search(
         _project(amount, odd, even, months - 1, state, power)
         _scan(power, inverse, factor, value)
     any_second = pick_modes(value, grid, size, low, high, start)
-    reached = np.empty((2, LANES))
+    errors, determinant = np.empty((2, LANES)), np.empty((2, LANES))
     for mode in range(2 if any_second else 1):
         has_mode = high[mode] > low[mode]
         for step in range(STEPS + 1):
@@ -363,11 +365,15 @@ def _search(
         if any_second:
             _filter(amount, months, start[mode], out)
             for lane in range(LANES):
-                at = size[lane] * math.log(out[0, lane]) + math.log(out[1, lane])
-                reached[mode, lane] = at if has_mode[lane] else math.inf
+                errors[mode, lane] = out[0, lane] if has_mode[lane] else math.inf
+                determinant[mode, lane] = out[1, lane]
     for lane in range(LANES):
-        take_second = any_second and reached[1, lane] < reached[0, lane]
-        ratio[lane] = start[1, lane] if take_second else start[0, lane]
+        ratio[lane] = start[0, lane]
+        if any_second and errors[1, lane] < math.inf:
+            # Of quotients, in which the currency's unit cancels to the last bit: modes may tie.
+            gain = size[lane] * math.log(errors[1, lane] / errors[0, lane])
+            if gain + math.log(determinant[1, lane] / determinant[0, lane]) < 0.0:
+                ratio[lane] = start[1, lane]
 
 
 @kernel

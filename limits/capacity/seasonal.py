@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from limits.capacity.combining import CapacityQuantiles, Correlation, combined, mean_size, monthly_correlation
 from limits.capacity.forecasting import Forecast, Moments, forecast
 from limits.capacity.local_level import Float
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 from limits.portfolio import Dates
 
 #: Months that the index must have, and how often each month of the year: twice, so that a factor is not one event.

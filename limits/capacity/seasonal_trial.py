@@ -17,7 +17,7 @@ from limits.capacity.backtest import QUANTILES, Figures, Fold, figures, folds, p
 from limits.capacity.combining import CapacityQuantiles, capacity_quantiles
 from limits.capacity.forecasting import Forecast, forecast
 from limits.capacity.local_level import Float
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 from limits.capacity.seasonal import (
     Seasonal,
     Seasons,

@@ -8,11 +8,12 @@ import numpy as np
 
 from limits.capacity.estimate import estimate_capacity
 from limits.capacity.kernels import when_compiling
+from limits.capacity.reading import habits
 from limits.portfolio import CashFlow
 
 
 def warm(tell: Callable[[], object] = lambda: None) -> None:
-    """Make everything ready that ``estimate_capacity`` runs.
+    """Make everything ready that ``estimate_capacity`` and ``decide`` run.
 
     ``tell`` is called first where it must be compiled: once on a machine, some 15 seconds.
     """
@@ -32,3 +33,4 @@ def warm(tell: Callable[[], object] = lambda: None) -> None:
     )
     with when_compiling(tell):
         estimate_capacity(flow)
+        habits(flow)

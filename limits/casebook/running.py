@@ -27,7 +27,7 @@ from limits.money import EXPONENTS, major
 from limits.notices import Facts, Kind, fees_protected_until, principal_reasons
 from limits.policy import Policy, policy_at
 from limits.policy_sense import contradictions
-from limits.policy_text import dotted
+from limits.policy_text import dotted, plain
 from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, Portfolio
 from limits.reasons import Reason
 from limits.retention import kept_until
@@ -281,7 +281,7 @@ def _policy(history: Sequence[Policy], part: _Batch | Fact) -> Policy:
     except ValidationError as error:
         first = error.errors()[0]
         place = dotted(first["loc"])
-        raise PolicyError(f"[changed] of a case makes no policy: {place}: {first['msg']}; correct it") from None
+        raise PolicyError(f"[changed] of a case makes no policy: {place}: {plain(first)}; correct it") from None
     for _, what in contradictions(changed):
         raise PolicyError(f"[changed] of a case makes no policy: {what}")
     return changed

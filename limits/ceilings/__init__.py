@@ -13,12 +13,15 @@ from dataclasses import dataclass
 
 from limits.capacity import Capacity
 from limits.ceilings import data, exposure, integrity, maxima, repayment, terms
-from limits.ceilings.common import asked, share_of, wants_a_person, within
+from limits.ceilings.common import ReadOnce, asked, share_of, wants_a_person, within
 from limits.policy import Policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
 
-__all__ = ["CEILINGS", "FALSE", "HARD", "URGENT", "Ceiling", "Rule", "asked", "share_of", "wants_a_person", "within"]
+__all__ = [
+    "CEILINGS", "FALSE", "HARD", "URGENT", "Ceiling", "ReadOnce", "Rule", "asked", "share_of", "wants_a_person",
+    "within",
+]  # fmt: skip
 
 Rule = Callable[[Portfolio, Capacity, Policy], Int]
 

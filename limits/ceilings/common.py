@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from limits.policy import ALL_BPS, Policy
-from limits.portfolio import UNBOUNDED, Bool, Dates, Int, Portfolio
+from limits.portfolio import UNBOUNDED, Bool, CashFlow, Dates, Int, Portfolio
 
-#: Observed months that the rules about income look at.
-YEAR = 12
+if TYPE_CHECKING:
+    from limits.capacity.reading import Habits
 
 
 def no_raise(portfolio: Portfolio, barred: Bool) -> Int:
@@ -20,15 +23,29 @@ def no_raise(portfolio: Portfolio, barred: Bool) -> Int:
 
 def share_of(amount: Int, bps: int) -> Int:
     """A share of an amount, rounded down: exact in int64 for amounts up to money.LARGEST_MINOR."""
-    whole, rest = np.divmod(amount, ALL_BPS)
+    whole = amount // ALL_BPS
+    rest = amount - whole * ALL_BPS
     return np.asarray(whole * bps + rest * bps // ALL_BPS, dtype=np.int64)
 
 
+def cut_back(portfolio: Portfolio, whom: Bool, bps: int) -> Int:
+    """A share of the current limit for ``whom``, no bound for the others: a share is taken of few."""
+    bounds = np.full(len(portfolio), UNBOUNDED, dtype=np.int64)
+    rows = np.flatnonzero(whom)
+    bounds[rows] = share_of(portfolio.credit_limit[rows], bps)
+    return bounds
+
+
 def ladder(value: Int, limit: Int, steps: Sequence[tuple[int, int]]) -> Int:
-    """The share of the limit at the highest step that ``value`` has reached; no bound below the first."""
-    reached = np.searchsorted(np.array([step for step, _ in steps]), value, side="right")
-    bounds = np.stack([np.full(len(limit), UNBOUNDED), *(share_of(limit, bps) for _, bps in steps)])
-    return np.asarray(np.take_along_axis(bounds, reached[None, :], axis=0)[0], dtype=np.int64)
+    """The share of the limit at the highest step that ``value`` has reached; no bound below the first.
+
+    The steps ascend. Most users have reached none, so that a share is taken of few.
+    """
+    bounds = np.full(len(limit), UNBOUNDED, dtype=np.int64)
+    for step, bps in steps:
+        reached = np.flatnonzero(value >= step)
+        bounds[reached] = share_of(limit[reached], bps)
+    return bounds
 
 
 def days_since(portfolio: Portfolio, when: Dates) -> Int:
@@ -61,37 +78,30 @@ def limit_repaid_by(available: Int, policy: Policy) -> Int:
     return np.minimum(affordable, float(UNBOUNDED)).astype(np.int64)
 
 
-def seen_obligations(portfolio: Portfolio) -> Int:
-    """Monthly payments to other lenders in the cash flow: the mean over all observed months, rounded down."""
-    flow = portfolio.cash_flow
-    months = np.maximum(flow.observed.sum(axis=1), 1)
-    return np.asarray((flow.obligations * flow.observed).sum(axis=1) // months, dtype=np.int64)
+class ReadOnce(CashFlow):
+    """A cash flow that keeps what rules have read from it, for as long as a decision lasts."""
+
+    @classmethod
+    def of(cls, flow: CashFlow) -> Self:
+        """The flow itself where it is one already, else one with the same arrays."""
+        if isinstance(flow, cls):
+            return flow
+        return cls(**{f.name: getattr(flow, f.name) for f in dataclasses.fields(CashFlow)})
+
+    @functools.cached_property
+    def habits(self) -> Habits:
+        """What is read from the months, all at once."""
+        from limits.capacity.reading import habits  # here, for it loads the kernels and not everybody decides
+
+        return habits(self)
+
+
+def habits_of(portfolio: Portfolio) -> Habits:
+    """What the cash flow says of each user's income and obligations."""
+    return ReadOnce.of(portfolio.cash_flow).habits
 
 
 def unseen_obligations(portfolio: Portfolio) -> Int:
     """Monthly payments to other lenders that a credit check knows of and the cash flow does not show."""
     checked = np.maximum(portfolio.outside_monthly_payment, 0)
-    return np.asarray(np.maximum(checked - seen_obligations(portfolio), 0), dtype=np.int64)
-
-
-def newest_year(portfolio: Portfolio) -> Iterator[tuple[Int, Bool]]:
-    """Month by month, newest first: the inflow (n,), and for whom it is among the newest YEAR observed months (n,).
-
-    By months and not by rows, for months are few and users many.
-    """
-    flow = portfolio.cash_flow
-    inflow, observed = np.ascontiguousarray(flow.inflow.T), np.ascontiguousarray(flow.observed.T)
-    counted = np.zeros(len(portfolio), dtype=np.int64)
-    for month in reversed(range(len(inflow))):
-        seen = observed[month] & (counted < YEAR)
-        counted += seen
-        yield inflow[month], seen
-
-
-def income_of_newest_year(portfolio: Portfolio) -> tuple[Int, Int]:
-    """How many observed months there are in the newest YEAR of them, and the sum of their inflow: each (n,)."""
-    months, total = np.zeros((2, len(portfolio)), dtype=np.int64)
-    for inflow, seen in newest_year(portfolio):
-        months += seen
-        total += inflow * seen
-    return months, total
+    return np.asarray(np.maximum(checked - habits_of(portfolio).obligations, 0), dtype=np.int64)

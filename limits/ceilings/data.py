@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from limits.capacity import FEWEST_MONTHS, FORECASTS, Capacity
-from limits.ceilings.common import income_of_newest_year, newest_year, no_raise, share_of, within
+from limits.ceilings.common import habits_of, no_raise, share_of, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import Int, Portfolio
 
@@ -42,14 +42,11 @@ def income_unstable(portfolio: Portfolio, capacity: Capacity, policy: Policy) ->
     """No raise when monthly income of the newest observed year varies too much for its mean.
 
     Standard deviation (of those months, not an estimate from them) over mean, from three
-    months on. The deviations are whole numbers; their squares are summed as floats month by
-    month, so that neither other users nor months before the first one change the sum.
+    months on.
     """
-    months, total = income_of_newest_year(portfolio)
-    squares = np.zeros(len(portfolio))
-    for inflow, seen in newest_year(portfolio):
-        deviations = ((months * inflow - total) * seen).astype(np.float64)
-        squares += deviations * deviations
-    deviation = np.sqrt(squares / np.maximum(months, 1))  # times the number of months, as the total is of the mean
-    varies = deviation * ALL_BPS > policy.capacity.income_varies_bps * total.astype(np.float64)
+    habits = habits_of(portfolio)
+    months = habits.months
+    # Both are times the number of months: the deviation here, and the total, of which the mean is a part.
+    deviation = np.sqrt(habits.squares / np.maximum(months, 1))
+    varies = deviation * ALL_BPS > policy.capacity.income_varies_bps * habits.total.astype(np.float64)
     return no_raise(portfolio, varies & (months >= FEWEST_MONTHS))

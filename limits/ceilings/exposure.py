@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from limits.capacity import Capacity
-from limits.ceilings.common import days_since, ladder, no_raise, share_of
+from limits.ceilings.common import cut_back, days_since, ladder, no_raise, share_of
 from limits.policy import Policy
-from limits.portfolio import UNBOUNDED, UNKNOWN, Int, Portfolio
+from limits.portfolio import UNKNOWN, Int, Portfolio
 
 
 def many_lenders(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -38,10 +38,10 @@ def dormant(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """A line with statements that has not been used for long is cut back."""
     used_on = np.where(np.isnat(portfolio.last_used_on), portfolio.opened_on, portfolio.last_used_on)
     unused = (portfolio.statements_seen > 0) & (days_since(portfolio, used_on) > policy.exposure.dormant_days)
-    return np.where(unused, share_of(portfolio.credit_limit, policy.exposure.dormant_limit_bps), UNBOUNDED)
+    return cut_back(portfolio, unused, policy.exposure.dormant_limit_bps)
 
 
 def over_limit(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """A balance above the limit."""
     over = portfolio.balance > portfolio.credit_limit
-    return np.where(over, share_of(portfolio.credit_limit, policy.exposure.over_limit_bps), UNBOUNDED)
+    return cut_back(portfolio, over, policy.exposure.over_limit_bps)

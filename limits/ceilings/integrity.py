@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from limits.capacity import Capacity
-from limits.ceilings.common import no_raise, share_of, within
+from limits.ceilings.common import cut_back, no_raise, within
 from limits.policy import Policy
-from limits.portfolio import UNBOUNDED, Documents, Identity, Income, Int, Portfolio
+from limits.portfolio import Documents, Identity, Income, Int, Portfolio
 
 
 def restricted_industry(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """Industries the lender does not want to lend more to."""
     inside = np.isin(portfolio.industry, sorted(policy.integrity.restricted_industries))
-    return np.where(inside, share_of(portfolio.credit_limit, policy.integrity.restricted_limit_bps), UNBOUNDED)
+    return cut_back(portfolio, inside, policy.integrity.restricted_limit_bps)
 
 
 def identity_unverified(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -24,7 +24,7 @@ def identity_unverified(portfolio: Portfolio, capacity: Capacity, policy: Policy
 def identity_mismatch(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """Identity details that contradict each other."""
     mismatch = portfolio.identity == Identity.MISMATCH
-    return np.where(mismatch, share_of(portfolio.credit_limit, policy.integrity.identity_mismatch_limit_bps), UNBOUNDED)
+    return cut_back(portfolio, mismatch, policy.integrity.identity_mismatch_limit_bps)
 
 
 def income_unverified(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -41,7 +41,7 @@ def income_stale(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> In
 def false_documents(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """Documents that were found to be false."""
     false = portfolio.income == Income.FALSE
-    return np.where(false, share_of(portfolio.credit_limit, policy.integrity.false_documents_limit_bps), UNBOUNDED)
+    return cut_back(portfolio, false, policy.integrity.false_documents_limit_bps)
 
 
 def documents_missing(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -58,11 +58,7 @@ def documents_expired(portfolio: Portfolio, capacity: Capacity, policy: Policy) 
 
 def confirmed_fraud(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     """Fraud of the user that was confirmed."""
-    return np.where(
-        portfolio.confirmed_fraud,
-        share_of(portfolio.credit_limit, policy.integrity.confirmed_fraud_limit_bps),
-        UNBOUNDED,
-    )
+    return cut_back(portfolio, portfolio.confirmed_fraud, policy.integrity.confirmed_fraud_limit_bps)
 
 
 def linked_fraud(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:

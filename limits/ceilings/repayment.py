@@ -6,18 +6,19 @@ import numpy as np
 
 from limits.capacity import FORECASTS, Capacity, Method
 from limits.ceilings.common import (
-    YEAR,
-    income_of_newest_year,
+    habits_of,
     ladder,
     limit_repaid_by,
     no_raise,
-    seen_obligations,
     share_of,
     unseen_obligations,
     within,
 )
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Int, Portfolio
+
+#: Months of a year: balances and interest of one are compared.
+MONTHS = 12
 
 
 def ability_to_pay(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -46,12 +47,11 @@ def debt_ratio(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     for a cut. Where no income is seen there is nothing to take a share of: those users are
     forecast from what they repaid, or barred by other rules.
     """
-    months, total = income_of_newest_year(portfolio)
-    income = total // np.maximum(months, 1)
-    others = np.maximum(seen_obligations(portfolio), portfolio.outside_monthly_payment)
+    habits = habits_of(portfolio)
+    income = habits.total // np.maximum(habits.months, 1)
+    others = np.maximum(habits.obligations, portfolio.outside_monthly_payment)
     ceiling = limit_repaid_by(share_of(income, policy.debt.ratio_bps) - others, policy)
-    seen = (portfolio.cash_flow.inflow * portfolio.cash_flow.observed).any(axis=1)
-    return np.where(seen, np.maximum(ceiling, portfolio.credit_limit), UNBOUNDED)
+    return np.where(habits.income, np.maximum(ceiling, portfolio.credit_limit), UNBOUNDED)
 
 
 def residual_income(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
@@ -101,7 +101,7 @@ def persistent_debt(portfolio: Portfolio, capacity: Capacity, policy: Policy) ->
     beyond it went into the debt. The notion is that of persistent debt in FCA CONC 6.7.27R,
     whose own period is 18 months. Compared in whole numbers: repaid < 2 x interest.
     """
-    whole, rest = np.divmod(portfolio.balances_12m, ALL_BPS * YEAR // 2)
-    twice_interest = whole * policy.repayment.apr_bps - (-(rest * policy.repayment.apr_bps) // (ALL_BPS * YEAR // 2))
+    whole, rest = np.divmod(portfolio.balances_12m, ALL_BPS * MONTHS // 2)
+    twice_interest = whole * policy.repayment.apr_bps - (-(rest * policy.repayment.apr_bps) // (ALL_BPS * MONTHS // 2))
     enough = portfolio.statements_12m >= policy.habits.persistent_debt_statements
     return no_raise(portfolio, enough & (portfolio.balance > 0) & (portfolio.repaid_12m < twice_interest))
