@@ -14,7 +14,6 @@ was seen.
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any
 
 import psycopg
@@ -34,16 +33,5 @@ def refresh(conn: psycopg.Connection[Any]) -> int:
     assert waiting is not None, "an aggregate without groups is one row"
     months, users = waiting
     for month in months:
-        conn.execute(query("cash_flow_month"), _bounds(month))
+        conn.execute(query("cash_flow_month"), {"month": month})
     return int(users)
-
-
-def _bounds(month: dt.date) -> dict[str, dt.date | dt.datetime]:
-    """The first and last day of a month, and the instants between which its events lie."""
-    following = (month + dt.timedelta(days=31)).replace(day=1)
-    return {
-        "month": month,
-        "last_day": following - dt.timedelta(days=1),
-        "starts_at": dt.datetime.combine(month, dt.time.min, dt.UTC),
-        "ends_at": dt.datetime.combine(following, dt.time.min, dt.UTC),
-    }

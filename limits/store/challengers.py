@@ -6,6 +6,8 @@ A challenger changes nothing: its rows stand in a table of their own, which nobo
 from __future__ import annotations
 
 import datetime as dt
+import io
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,28 +43,40 @@ def challengers(conn: Connection, *, champion: bytes, as_of: dt.date) -> list[Ch
         return cursor.execute(query("challenger_list"), {"champion": champion, "as_of": as_of}).fetchall()
 
 
-def write(
-    conn: Connection,
-    lease: Lease,
-    policy_hash: bytes,
-    portfolio: Portfolio,
-    decisions: Decisions,
-    digests: Sequence[bytes],
-    code_version: str,
-    *,
-    leave_out: Sequence[int] = (),
-) -> None:
-    """Writes what a challenger would have decided, inside the caller's transaction.
+def write(conn: Connection, rows: Any, *, leave_out: Sequence[int] = ()) -> None:
+    """Writes rows of ``encode`` inside the caller's transaction: what a challenger would have decided.
 
     ``leave_out``: users about whom the champion decided nothing this time. Undone by itself
     when it fails: what the transaction did before stands.
     """
-    rows = encode(lease.review_id, policy_hash, portfolio, decisions, digests, code_version)
-    rows = rows[~np.isin(portfolio.user_id, np.asarray(leave_out, dtype=np.int64))]
+    rows = rows[~np.isin(rows["column1"], np.asarray(leave_out, dtype=np.int64))]
     if not len(rows):
         return
     with conn.transaction(), conn.cursor() as cursor, cursor.copy(query("challenger_write")) as copy:
         copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8) + rows.tobytes() + b"\xff\xff")
+
+
+def keep(conn: Connection, lease: Lease, policy_hash: bytes, rows: Any) -> None:
+    """Keeps rows of ``encode`` until the champion's decisions about the shard are applied."""
+    buffer = io.BytesIO()
+    np.save(buffer, rows, allow_pickle=False)
+    body = zlib.compress(buffer.getvalue(), 1)
+    parameters = {"review_id": lease.review_id, "shard": lease.shard, "policy_hash": policy_hash, "body": body}
+    with conn.transaction():
+        conn.execute(query("shadow_keep"), parameters)
+
+
+def take(conn: Connection, lease: Lease) -> list[tuple[bytes, Any]]:
+    """Removes what was kept of a shard: of each challenger the hash of its policy and the rows."""
+    parameters = {"review_id": lease.review_id, "shard": lease.shard}
+    found = conn.execute(query("shadow_take"), parameters, binary=True).fetchall()
+    return [(hash_, np.load(io.BytesIO(zlib.decompress(body)), allow_pickle=False)) for hash_, body in found]
+
+
+def users_of(rows: Any) -> list[int]:
+    """The users whom rows of ``encode`` are about."""
+    found: list[int] = rows["column1"].tolist()
+    return found
 
 
 def write_failure(conn: Connection, lease: Lease, policy_hash: bytes, user_ids: Sequence[int], error: str) -> None:
@@ -84,7 +98,7 @@ def encode(
     policy_hash: bytes,
     portfolio: Portfolio,
     decisions: Decisions,
-    digests: Sequence[bytes],
+    digest: bytes,
     code_version: str,
 ) -> Any:
     """(n,) rows in PostgreSQL's binary COPY format: every column has a fixed width here, so a row is a struct."""
@@ -107,7 +121,7 @@ def encode(
         (">i8", capacity.p50),
         (">i8", capacity.p90),
         (">i2", capacity.method),
-        ("V32", np.frombuffer(b"".join(digests), dtype="V32")),
+        ("V32", np.frombuffer(digest, dtype="V32")),
         (f"S{len(version)}", version),
     ]
     fields: list[tuple[str, str]] = [("fields", ">i2")]

@@ -23,8 +23,9 @@ Role = Literal["owner", "worker", "operations", "auditor"]
 #: The connection as other layers name it.
 Connection = psycopg.Connection[Any]
 
-#: What a statement or a new connection raises when the server is not there; worth another try.
-TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError)
+#: What a statement or a new connection raises when the server is not there; worth another try. Also when the server
+#: ended the connection of a process that had been stopped inside a transaction, which is no OperationalError.
+TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 
 #: Seconds to wait for an answer, and how soon a peer that vanished is noticed, unless the URL says otherwise.
 PATIENCE: dict[str, Any] = {

@@ -13,14 +13,13 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import psycopg
 from psycopg.rows import scalar_row
-from psycopg.types.datetime import DateBinaryLoader
 
 from limits.money import LARGEST_MINOR
 from limits.portfolio import (
@@ -36,15 +35,13 @@ from limits.portfolio import (
     Portfolio,
     Status,
 )
+from limits.store.columns import Columns, read, read_arrays, take, tight
 from limits.store.queries import query
 
 #: Whole months of cash flow that are read, at most.
 MONTHS = 36
 
-#: Columns by name, one entry per user: int64, bool, datetime64[D] or text.
-Columns = dict[str, Any]
-
-_CODES: dict[str, type[enum.IntEnum]] = {
+CODES: dict[str, type[enum.IntEnum]] = {
     "status": Status, "identity": Identity, "income": Income, "documents": Documents,
 }  # fmt: skip
 _AMOUNTS = (
@@ -56,13 +53,14 @@ _DATES = (
     "income_verified_on", "checked_on", "documents_valid_until",
 )  # fmt: skip
 _FIRST_DAY, _LAST_DAY = np.datetime64("1900-01-01"), np.datetime64("2199-12-31")
-_EPOCH_DAYS = 10_957  # PostgreSQL counts days from 2000-01-01, NumPy from 1970-01-01
 
 #: Columns of CashFlow in the order of the query load_cash_flow.
-_MONTHLY = (
+MONTHLY = (
     "inflow", "essential_spend", "discretionary_spend", "fees", "penalties", "obligations", "amount_due", "repaid",
 )  # fmt: skip
 _FROM_EVENTS = 6  # so many of them are sums of events
+#: Users whose months are read at once: an array of the server holds at most 1 GB.
+_USERS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -93,39 +91,40 @@ def load_portfolio(
     possible = [user_id for user_id in wanted if 0 < user_id < 2**63]
     excluded = [_unknown(user_id) for user_id in sorted(set(wanted).difference(possible))]
 
-    users = _read_users(conn, as_of, possible)
-    found = {e.user_id: e for e in _not_decidable(users, as_of, currency)}
-    users = _take(users, _others(users["user_id"], found))
-    months, cells, watched = _read_months(conn, as_of, users["user_id"])
-    found |= {e.user_id: e for e in _too_large_months(users["user_id"], months, cells)}
-    kept = _others(users["user_id"], found)
-    users, cells, watched = _take(users, kept), cells[kept], watched[kept]
+    users = read_users(conn, as_of, possible)
+    found = {e.user_id: e for e in not_decidable(users, as_of, currency)}
+    users = take(users, others(users["user_id"], found))
+    months, cells, watched = read_months(conn, as_of, users["user_id"])
+    found |= {e.user_id: e for e in too_large_months(users["user_id"], months, cells)}
+    kept = others(users["user_id"], found)
+    users, cells, watched = take(users, kept), cells[kept], watched[kept]
 
-    observed = _observed(users, months, cells, watched)
-    users |= {name: _codes(kind, users[name]) for name, kind in _CODES.items()} | _agreed(users) | _overridden(users)
-    portfolio = Portfolio(
-        as_of=as_of,
-        currency=currency,
-        **{name: users[name] for name in _PLAIN},
-        **_sparse(conn, "load_payments", as_of, users["user_id"]),
-        **_set_by_the_engine(len(users["user_id"])),
-        cash_flow=_cash_flow(months, cells, observed),
-    )
+    observed = observed_months(users, months, cells, watched)
+    users |= {name: codes_of(kind, users[name]) for name, kind in CODES.items()} | agreed(users) | overridden(users)
+    users |= sparse(conn, "load_payments", as_of, users["user_id"])
+    portfolio = make_portfolio(as_of, currency, users, _cash_flow(months, cells, observed))
     return portfolio, sorted([*excluded, *found.values()], key=lambda e: e.user_id)
+
+
+def make_portfolio(as_of: dt.date, currency: str, users: Columns, cash_flow: CashFlow) -> Portfolio:
+    """The portfolio of these columns, which may be more than it has."""
+    columns = {name: users[name] for name in PLAIN}
+    columns |= {name: tight(columns[name]) for name in TEXTS} | set_by_the_engine(len(columns["user_id"]))
+    return Portfolio(as_of=as_of, currency=currency, **columns, cash_flow=cash_flow)
 
 
 # Users --------------------------------------------------------------------------------------
 
 
-def _read_users(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: list[int]) -> Columns:
+def read_users(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: list[int]) -> Columns:
     ends_at = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time.min, dt.UTC)
-    users = _read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
-    users |= _read(conn, "load_circumstances", user_ids=user_ids, as_of=as_of)
-    users |= _sparse(conn, "load_habits", as_of, users["user_id"])
-    return users | _sparse(conn, "load_fraud_links", as_of, users["user_id"])
+    users = read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
+    users |= read(conn, "load_circumstances", user_ids=user_ids, as_of=as_of)
+    users |= sparse(conn, "load_habits", as_of, users["user_id"])
+    return users | sparse(conn, "load_fraud_links", as_of, users["user_id"])
 
 
-def _agreed(users: Columns) -> Columns:
+def agreed(users: Columns) -> Columns:
     """What a user said of being raised goes before what the profile says."""
     withdrawn = users["raises"] == "withdrawn"
     return {
@@ -134,14 +133,14 @@ def _agreed(users: Columns) -> Columns:
     }
 
 
-def _overridden(users: Columns) -> Columns:
+def overridden(users: Columns) -> Columns:
     """Without an override no cap and a floor of zero; a cap goes before a floor."""
     cap = np.where(users["override_cap"] == UNKNOWN, UNBOUNDED, users["override_cap"])
     floor = np.where(users["override_floor"] == UNKNOWN, 0, users["override_floor"])
     return {"override_cap": cap, "override_floor": np.minimum(floor, cap)}
 
 
-def _set_by_the_engine(users: int) -> Columns:
+def set_by_the_engine(users: int) -> Columns:
     """What a review brings along itself; until then it bars nothing."""
     return {name: np.full(users, UNBOUNDED, dtype=np.int64) for name in ("requested_limit", "budget_limit")}
 
@@ -151,7 +150,7 @@ Detail = Callable[[int], str]
 Check = tuple[Bool, Outcome, str, Detail]
 
 
-def _not_decidable(users: Columns, as_of: dt.date, currency: str) -> Iterator[Excluded]:
+def not_decidable(users: Columns, as_of: dt.date, currency: str) -> Iterator[Excluded]:
     """Users nothing can be decided for, each with the first reason that applies."""
     found = np.zeros(len(users["user_id"]), dtype=np.bool_)
     for applies, outcome, reason, detail in _checks(users, as_of, currency):
@@ -189,8 +188,8 @@ def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
         users["override_currency"] != "", "quarantined", "override_currency",
         lambda r: f"an override is in {users['override_currency'][r]}, the limit is in {users['line_currency'][r]}",
     )  # fmt: skip
-    for name, kind in _CODES.items():
-        unknown = _codes(kind, users[name]) == UNKNOWN
+    for name, kind in CODES.items():
+        unknown = codes_of(kind, users[name]) == UNKNOWN
         yield unknown, "quarantined", "unknown_code", _unknown_code(name, users[name])
     for name in _AMOUNTS:
         large = (users[name] > LARGEST_MINOR) | (users[name] < -LARGEST_MINOR)
@@ -220,7 +219,7 @@ def _too_large(name: str, value: int) -> str:
     return f"{name} is {value} minor units; the largest amount that can be used is {LARGEST_MINOR}"
 
 
-def _codes(kind: type[enum.IntEnum], values: Any) -> Int:
+def codes_of(kind: type[enum.IntEnum], values: Any) -> Int:
     """The numbers of the codes; UNKNOWN for one that ``kind`` does not have."""
     result = np.full(len(values), UNKNOWN, dtype=np.int64)
     for member in kind:
@@ -228,12 +227,12 @@ def _codes(kind: type[enum.IntEnum], values: Any) -> Int:
     return result
 
 
-def _sparse(conn: psycopg.Connection[Any], name: str, as_of: dt.date, user_ids: Int) -> Columns:
+def sparse(conn: psycopg.Connection[Any], name: str, as_of: dt.date, user_ids: Int) -> Columns:
     """The numbers of a query that gives no row for users with nothing but zeros."""
-    read = _read(conn, name, user_ids=user_ids.tolist(), as_of=as_of)
-    rows = np.searchsorted(user_ids, read.pop("user_id"))
-    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in read}
-    for column, values in read.items():
+    found = read(conn, name, user_ids=user_ids.tolist(), as_of=as_of)
+    rows = np.searchsorted(user_ids, found.pop("user_id"))
+    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in found}
+    for column, values in found.items():
         result[column][rows] = values
     return result
 
@@ -241,28 +240,38 @@ def _sparse(conn: psycopg.Connection[Any], name: str, as_of: dt.date, user_ids: 
 # Months -------------------------------------------------------------------------------------
 
 
-def _read_months(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int) -> tuple[Dates, Int, Bool]:
-    """The last MONTHS whole months (m,), their amounts (n, m, 8), and which a window holds (n, m)."""
+def read_months(
+    conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int, *, ahead: int = 0
+) -> tuple[Dates, Int, Bool]:
+    """The last MONTHS whole months (m,), their amounts (n, m, 8), and which a window holds (n, m).
+
+    ``ahead``: so many months more, which have not ended yet.
+    """
     ended = np.datetime64(as_of + dt.timedelta(days=1), "M")
-    months = np.arange(ended - MONTHS, ended)
+    months = np.arange(ended - MONTHS, ended + ahead)
     first, last = months[[0, -1]].astype("datetime64[D]").tolist()
-    read = _read(conn, "load_cash_flow", user_ids=user_ids.tolist(), as_of=as_of, first_month=first, last_month=last)
-    row = np.searchsorted(user_ids, read.pop("user_id"))
-    month = (read.pop("month").astype("datetime64[M]") - months[0]).astype(np.int64)
-    watched = np.zeros((len(user_ids), MONTHS), dtype=np.bool_)
-    watched[row, month] = read.pop("watched")
-    cells = np.zeros((len(user_ids), MONTHS, len(_MONTHLY)), dtype=np.int64)
-    cells[row, month] = np.column_stack(list(read.values()))
+    watched = np.zeros((len(user_ids), len(months)), dtype=np.bool_)
+    cells = np.zeros((len(user_ids), len(months), len(MONTHLY)), dtype=np.int64)
+    for start in range(0, len(user_ids), _USERS_AT_ONCE):
+        wanted = user_ids[start : start + _USERS_AT_ONCE]
+        [found] = read_arrays(
+            conn, "load_cash_flow", user_ids=wanted, as_of=as_of, first_month=first, last_month=last
+        )  # fmt: skip
+        row = np.searchsorted(user_ids, found["user_id"])
+        month = (found["month"].astype("datetime64[M]") - months[0]).astype(np.int64)
+        watched[row, month] = found["watched"]
+        for k, name in enumerate(MONTHLY):
+            cells[row, month, k] = found[name]
     return months, cells, watched
 
 
-def _too_large_months(user_ids: Int, months: Dates, cells: Int) -> Iterator[Excluded]:
+def too_large_months(user_ids: Int, months: Dates, cells: Int) -> Iterator[Excluded]:
     for row, month, column in np.argwhere(cells > LARGEST_MINOR)[::-1]:
-        detail = _too_large(f"{_MONTHLY[column]} of {months[month]}", cells[row, month, column])
+        detail = _too_large(f"{MONTHLY[column]} of {months[month]}", cells[row, month, column])
         yield Excluded(int(user_ids[row]), "quarantined", "amount_too_large", detail)
 
 
-def _observed(users: Columns, months: Dates, cells: Int, watched: Bool) -> Bool:
+def observed_months(users: Columns, months: Dates, cells: Int, watched: Bool) -> Bool:
     """Which months (n, m) are known as a whole.
 
     With a window in the profile: those it holds. Without one nobody vouches for a month in
@@ -285,54 +294,20 @@ def _cash_flow(months: Dates, cells: Int, observed: Bool) -> CashFlow:
     anybody = observed.any(axis=0)
     start = int(anybody.argmax()) if anybody.any() else len(months)
     shown = np.where(observed[:, :, None], cells, 0)[:, start:]
-    amounts = {name: np.ascontiguousarray(shown[:, :, k]) for k, name in enumerate(_MONTHLY)}
+    amounts = {name: np.ascontiguousarray(shown[:, :, k]) for k, name in enumerate(MONTHLY)}
     return CashFlow(months=months[start:], observed=np.ascontiguousarray(observed[:, start:]), **amounts)
 
 
-# Decoding -----------------------------------------------------------------------------------
+# Columns of a portfolio ---------------------------------------------------------------------
 
-_DERIVED = {
-    "days_past_due", "missed_payments", "worst_days_past_due", "cash_flow", *_set_by_the_engine(0),
-}  # fmt: skip
-_PLAIN = [
-    f.name for f in dataclasses.fields(Portfolio) if f.name not in _DERIVED and f.name not in ("as_of", "currency")
+#: Columns of a portfolio that are loaded, one entry per user.
+PLAIN = [
+    f.name
+    for f in dataclasses.fields(Portfolio)
+    if f.name not in {"as_of", "currency", "cash_flow", *set_by_the_engine(0)}
 ]
+TEXTS = ("segment", "industry", "jurisdiction")
 
 
-class _DayLoader(DateBinaryLoader):
-    """Dates as days since 1970: also those that Python's date cannot hold, such as infinity."""
-
-    def load(self, data: Any) -> Any:
-        return int.from_bytes(bytes(data), "big", signed=True) + _EPOCH_DAYS
-
-
-def _read(conn: psycopg.Connection[Any], name: str, **parameters: Any) -> Columns:
-    """The result of a named query by column. NULL becomes UNKNOWN, False, NaT or an empty text."""
-    with conn.cursor(binary=True) as cursor:
-        cursor.adapters.register_loader("date", _DayLoader)
-        rows = cursor.execute(query(name), parameters).fetchall()
-        columns = cursor.description or []
-    values: Iterable[tuple[Any, ...]] = zip(*rows, strict=True) if rows else [()] * len(columns)
-    return {c.name: _column(c.type_code, v) for c, v in zip(columns, values, strict=True)}
-
-
-def _column(type_code: int, values: tuple[Any, ...]) -> Any:
-    kind = psycopg.adapters.types[type_code].name
-    if kind == "bool":
-        return np.array([value is True for value in values], dtype=np.bool_)
-    if kind in ("text", "bpchar"):
-        return np.array([value or "" for value in values], dtype=np.str_)
-    if kind == "date":
-        never = np.iinfo(np.int64).min
-        return np.array([never if v is None else v for v in values], dtype=np.int64).view("datetime64[D]")
-    if kind in ("int4", "int8"):
-        return np.array([UNKNOWN if value is None else value for value in values], dtype=np.int64)
-    raise TypeError(f"a column of type {kind} cannot be loaded")
-
-
-def _take(columns: Columns, rows: Bool) -> Columns:
-    return {name: values[rows] for name, values in columns.items()}
-
-
-def _others(user_ids: Int, excluded: dict[int, Excluded]) -> Bool:
+def others(user_ids: Int, excluded: dict[int, Excluded]) -> Bool:
     return ~np.isin(user_ids, list(excluded))

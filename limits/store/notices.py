@@ -203,8 +203,8 @@ def drop_draft(conn: Connection, notice_id: int) -> None:
 
 def mark_delivered(conn: Connection, messages: Sequence[Waiting], delivered_to: str) -> None:
     """They were handed over: all of them are marked, or none."""
-    outbox_ids = [message.outbox_id for message in messages if message.outbox_id is not None]
+    entry_ids = [message.entry_id for message in messages if message.notice_id is None]
     notice_ids = [message.notice_id for message in messages if message.notice_id is not None]
     with conn.transaction():
-        conn.execute(query("outbox_deliver"), {"outbox_ids": outbox_ids})
+        conn.execute(query("outbox_deliver"), {"entry_ids": entry_ids})
         conn.execute(query("notice_deliver"), {"notice_ids": notice_ids, "delivered_to": delivered_to})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from importlib import resources
@@ -46,9 +47,10 @@ def read_pack_files(name: str) -> list[tuple[str, Policy]]:
             words = getattr(error, "strerror", None) or str(error)
             raise PolicyError(f"cannot read the policy {name[:80]!r}: {words}; name another") from error
         if not there:
+            near = difflib.get_close_matches(name.lower(), pack_names(), n=1)
             raise PolicyError(
                 f"there is no policy {name[:80]!r}: name a pack ({', '.join(pack_names())}), a TOML file or a folder "
-                "of them"
+                "of them" + (f"; did you mean {near[0]!r}?" if near else "")
             )
     wanted = sorted((file for file in files if file.name.endswith(".toml")), key=lambda file: file.name)
     if not wanted:

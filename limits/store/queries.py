@@ -8,6 +8,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import LiteralString
 
+from limits.store.failpoints import reach
+
 
 def sql_root() -> Traversable:
     """The folder ``sql``: inside the installed package, or at the top of the checkout."""
@@ -15,7 +17,12 @@ def sql_root() -> Traversable:
     return packed if packed.is_dir() else Path(__file__).resolve().parents[2] / "sql"
 
 
-@functools.cache
 def query(name: str) -> LiteralString:
     """The text of sql/queries/NAME.sql. It is our own file, never input, hence a literal."""
+    reach(f"sql:{name}")
+    return _read(name)
+
+
+@functools.cache
+def _read(name: str) -> LiteralString:
     return (sql_root() / "queries" / f"{name}.sql").read_text(encoding="utf-8")

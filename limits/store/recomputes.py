@@ -1,4 +1,4 @@
-"""Recomputes of one user as rows: a review of its own with one shard, made and finished in one transaction."""
+"""Recomputes of one user as rows: a review of its own with one shard, begun, decided and over in one transaction."""
 
 from __future__ import annotations
 
@@ -12,18 +12,6 @@ from limits.store import approvals
 from limits.store.db import Connection
 from limits.store.queries import query
 from limits.store.reviews import Lease
-
-
-@dataclass(frozen=True)
-class HeldBy:
-    """The running review that has a user on its list and has not come to the user yet."""
-
-    review_id: int
-    schedule: str
-    business_date: dt.date
-    started_at: dt.datetime
-    shard: int
-    leased_by: str | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +44,6 @@ def last_decided(conn: Connection, user_id: int) -> dt.date | None:
     return last
 
 
-def held_by(conn: Connection, user_id: int) -> HeldBy | None:
-    """The review that holds the user, or None."""
-    with conn.cursor(row_factory=class_row(HeldBy)) as cursor:
-        return cursor.execute(query("user_held_by"), {"user_id": user_id}).fetchone()
-
-
 def of_key(conn: Connection, key: str) -> OfKey | None:
     """What was done under the key, or None."""
     with conn.cursor(row_factory=class_row(OfKey)) as cursor:
@@ -77,7 +59,6 @@ def begin(
     actor: str,
     reason: str,
     key: str,
-    worker: str,
     request_id: int | None = None,
     change_id: int | None = None,
 ) -> Lease | None:
@@ -89,15 +70,12 @@ def begin(
     """
     with conn.cursor(row_factory=scalar_row) as cursor:
         parameters = {
-            "as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason, "key": key,
-            "request_id": request_id, "change_id": change_id,
+            "user_id": user_id, "as_of": as_of, "policy_hash": policy_hash, "actor": actor, "reason": reason,
+            "key": key, "request_id": request_id, "change_id": change_id,
         }  # fmt: skip
         with approvals.in_words():
             review_id = cursor.execute(query("recompute_begin"), parameters).fetchone()
-        if review_id is None:
-            return None
-        cursor.execute(query("recompute_shard"), {"review_id": review_id, "user_id": user_id, "worker": worker})
-    return Lease(review_id, 0, 1, 1, 1)
+    return None if review_id is None else Lease(review_id, 0, 1, 1, 1)
 
 
 def entry_of(conn: Connection, review_id: int, user_id: int, as_of: dt.date) -> int | None:

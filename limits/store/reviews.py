@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import psycopg
 from psycopg.rows import RowMaker, class_row, dict_row, scalar_row
 
 from limits.errors import LeaseLost, NotFound
 from limits.store import approvals, cash_flow
+from limits.store.columns import array_cursor
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
@@ -50,6 +53,8 @@ class ReviewRow:
     created_at: dt.datetime
     started_at: dt.datetime | None
     finished_at: dt.datetime | None
+    stage: str = "decide"
+    released_shards: int = 0
     created: bool = False  # not a column: whether the call that returned this row made it
 
     @property
@@ -94,11 +99,6 @@ class Progress:
             return 0.0
         return max(((self.finished_at or self.seen_at) - self.started_at).total_seconds(), 0.0)
 
-    @property
-    def users_per_second(self) -> float:
-        """The mean rate so far; 0 before anything is known."""
-        return self.users_done / self.seconds if self.seconds > 0 else 0.0
-
 
 @dataclass(frozen=True)
 class Unfinished:
@@ -126,6 +126,8 @@ class Lease:
     token: int
     attempts: int
     users_total: int
+    stage: str = "apply"
+    snapshot_digest: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def plan(conn: Connection, review_id: int, *, shard_users: int) -> Literal["plan
     ensure_month(conn, row.business_date)
     refresh_cash_flow(conn)
     with conn.transaction():
-        row = _one(conn, "review_lock", review_id=review_id)
+        row = lock(conn, review_id)
         if row is None or row.state != "owed":
             return "nothing"
         if _waits(conn, review_id):
@@ -269,15 +271,20 @@ def refresh_cash_flow(conn: Connection) -> int:
         return cash_flow.refresh(conn)
 
 
+def lock(conn: Connection, review_id: int) -> ReviewRow | None:
+    """The review, locked until the caller's transaction ends."""
+    return _one(conn, "review_lock", review_id=review_id)
+
+
+def undecided(conn: Connection, review_id: int) -> bool:
+    """Whether a shard of the review is not decided yet."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return bool(cursor.execute(query("review_undecided"), {"review_id": review_id}).fetchone())
+
+
 def fail(conn: Connection, review_id: int, error: str) -> None:
     """The review cannot go on, for the reason given."""
     conn.execute(query("review_fail"), {"review_id": review_id, "error": error})
-
-
-def reopen(conn: Connection, review_id: int) -> ReviewRow:
-    """Lets a failed review be tried again."""
-    conn.execute(query("review_reopen"), {"review_id": review_id})
-    return get(conn, review_id)
 
 
 # Shards -------------------------------------------------------------------------------------
@@ -302,15 +309,27 @@ def give_back(conn: Connection, held: Lease, *, error: str | None = None) -> boo
 
 def remaining(conn: Connection, held: Lease, as_of: dt.date) -> list[int]:
     """Users of the shard that have neither a decision nor an exception yet, in order."""
+    done = accounted(conn, held)
+    if done == held.users_total:
+        return []
+    # Looking each user up costs more than all the rest where nobody or everybody is done.
+    parameters = {"review_id": held.review_id, "shard": held.shard, "as_of": as_of}
+    with conn.cursor(row_factory=scalar_row, binary=True) as cursor:
+        return cursor.execute(query("shard_remaining" if done else "shard_users"), parameters).fetchall()
+
+
+def accounted(conn: Connection, held: Lease) -> int:
+    """How many users of the shard have a decision or an exception."""
     with conn.cursor(row_factory=scalar_row) as cursor:
-        parameters = {"review_id": held.review_id, "shard": held.shard, "as_of": as_of}
-        return cursor.execute(query("shard_remaining"), parameters).fetchall()
+        found = cursor.execute(query("shard_accounted"), {"review_id": held.review_id, "shard": held.shard}).fetchone()
+    return int(found or 0)
 
 
 def decided_later(conn: Connection, user_ids: Sequence[int], as_of: dt.date) -> dict[int, dt.date]:
     """Those of the users who have a decision as of a later date, and that date."""
-    parameters = {"user_ids": list(user_ids), "as_of": as_of}
-    return dict(conn.execute(query("users_decided_later"), parameters).fetchall())
+    parameters = {"user_ids": np.array(user_ids, dtype=np.int64), "as_of": as_of}
+    with array_cursor(conn) as cursor:
+        return dict(cursor.execute(query("users_decided_later"), parameters, prepare=False).fetchall())
 
 
 def record_exceptions(conn: Connection, held: Lease, as_of: dt.date, rows: Sequence[ReviewException]) -> None:
@@ -318,7 +337,7 @@ def record_exceptions(conn: Connection, held: Lease, as_of: dt.date, rows: Seque
     if not rows:
         return
     with conn.transaction():
-        _check_held(conn, held)
+        check_held(conn, held)
         parameters = {
             "review_id": held.review_id,
             "as_of": as_of,
@@ -336,27 +355,41 @@ def finish(conn: Connection, held: Lease, review: ReviewRow) -> tuple[bool, Revi
     Returns whether the shard is done, and the review when this call finished it.
     """
     with conn.transaction():
-        conn.execute(query("review_finisher"), {"review_id": held.review_id})
-        total = _check_held(conn, held)
-        with conn.cursor(row_factory=scalar_row) as cursor:
-            parameters = {"review_id": held.review_id, "shard": held.shard, "as_of": review.business_date}
-            accounted = cursor.execute(query("shard_accounted"), parameters).fetchone()
-        if accounted != total:
+        conn.execute(query("review_finisher"))
+        total = check_held(conn, held)
+        if accounted(conn, held) != total:
             return False, None
         conn.execute(query("shard_finish"), _key(held))
         return True, _complete(conn, review)
 
 
-def _complete(conn: Connection, review: ReviewRow) -> ReviewRow | None:
-    return _one(conn, "review_complete", review_id=review.review_id, as_of=review.business_date)
+def decided(conn: Connection, held: Lease, *, snapshot_digest: bytes | None, tally: Mapping[str, int]) -> None:
+    """Ends the deciding of a shard inside the caller's transaction; LeaseLost when somebody else has it."""
+    parameters = {**_key(held), "snapshot_digest": snapshot_digest, "tally": json.dumps(tally)}
+    if conn.execute(query("shard_decided"), parameters).fetchone() is None:
+        raise _lost(held)
 
 
-def _check_held(conn: Connection, held: Lease) -> int:
+def forget_meanwhile(conn: Connection, held: Lease, user_ids: Sequence[int]) -> None:
+    """What was decided about some users meanwhile counts no longer: they are about to be decided anew."""
+    conn.execute(query("meanwhile_forget"), {"review_id": held.review_id, "user_ids": list(user_ids)})
+
+
+def check_held(conn: Connection, held: Lease) -> int:
+    """Locks the shard of a lease until the transaction ends; LeaseLost when it is lost. Users of the shard."""
     with conn.cursor(row_factory=scalar_row) as cursor:
         total = cursor.execute(query("shard_held"), _key(held)).fetchone()
     if total is None:
-        raise LeaseLost(f"lease {held.token} on shard {held.shard} of review {held.review_id} is no longer held")
+        raise _lost(held)
     return int(total)
+
+
+def _lost(held: Lease) -> LeaseLost:
+    return LeaseLost(f"lease {held.token} on shard {held.shard} of review {held.review_id} is no longer held")
+
+
+def _complete(conn: Connection, review: ReviewRow) -> ReviewRow | None:
+    return _one(conn, "review_complete", review_id=review.review_id)
 
 
 def _waits(conn: Connection, review_id: int) -> bool:

@@ -1,4 +1,4 @@
-"""Heartbeats of worker and scheduler processes, and the schedules that the clock follows, as rows."""
+"""Heartbeats of worker and scheduler processes, as rows, and which clock leads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from limits.errors import NotFound
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
@@ -40,19 +39,6 @@ class WorkerRow:
         return self.age_seconds < ALIVE_SECONDS
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """When reviews are owed, and by which policy pack. ``newest``: its newest review's business date."""
-
-    schedule: str
-    pack: str
-    run_at: dt.time
-    time_zone: str
-    paused: bool
-    starts_on: dt.date
-    newest: dt.date | None
-
-
 def name(kind: Kind) -> str:
     """The name of this process: kind:host:pid."""
     return f"{kind}:{socket.gethostname()}:{os.getpid()}"
@@ -73,32 +59,6 @@ def list_workers(conn: Connection, kind: Kind | None = None, *, max_age: float |
     """Processes with a heartbeat no older than ``max_age`` seconds, the liveliest first."""
     with conn.cursor(row_factory=class_row(WorkerRow)) as cursor:
         return cursor.execute(query("worker_list"), {"kind": kind, "max_age": max_age}).fetchall()
-
-
-def list_schedules(conn: Connection) -> list[Schedule]:
-    """Every schedule."""
-    with conn.cursor(row_factory=class_row(Schedule)) as cursor:
-        return cursor.execute(query("schedule_list")).fetchall()
-
-
-def add_schedule(
-    conn: Connection, schedule: str, *, pack: str, run_at: dt.time, time_zone: str, starts_on: dt.date
-) -> bool:
-    """Adds a schedule (role operations); False when one of that name is there."""
-    parameters = {
-        "schedule": schedule,
-        "pack": pack,
-        "run_at": run_at,
-        "time_zone": time_zone,
-        "starts_on": starts_on,
-    }
-    return conn.execute(query("schedule_add"), parameters).fetchone() is not None
-
-
-def pause_schedule(conn: Connection, schedule: str, *, paused: bool) -> None:
-    """Pauses a schedule or lets it go on (role operations); NotFound when there is none of that name."""
-    if conn.execute(query("schedule_pause"), {"schedule": schedule, "paused": paused}).fetchone() is None:
-        raise NotFound(f"there is no schedule {schedule!r}; `limits schedule list` shows those there are")
 
 
 def lead(conn: Connection) -> bool:

@@ -1,2 +1,2 @@
 -- Messages about changed limits were handed over.
-SELECT limits.deliver_outbox(outbox_id) FROM unnest(%(outbox_ids)s::bigint[]) AS outbox_id
+SELECT limits.deliver_outbox(entry_id) FROM unnest(%(entry_ids)s::bigint[]) AS entry_id

@@ -1,2 +1,2 @@
--- One at a time finishes shards of a review, so that the last one knows that it is the last.
-SELECT pg_advisory_xact_lock(hashtextextended('limits.review.finish', %(review_id)s))
+-- One at a time finishes a shard, so that the last one of a review knows that it is the last.
+SELECT 1 FROM limits.turns WHERE turn = 'finish' FOR UPDATE

@@ -1,0 +1,134 @@
+"""What a review cannot do without, and nothing else: its bytes out of the database, its rows in, its limits updated.
+
+The floor that `limits bench nightly` measures a review against. Works on tables of a schema ``bench`` that are
+made like the log and the credit lines, so that what the review wrote stays.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row, scalar_row
+
+from limits.store.queries import query
+
+Connection = psycopg.Connection[Any]
+
+#: What a review reads of each user, as named queries of a shard. ROWS while the packed rows are empty.
+ROWS = (
+    "bench_read_users", "bench_read_months", "bench_read_statements", "bench_read_repayments", "bench_read_facts",
+)  # fmt: skip
+PACKED = ("bench_read_lines", "bench_read_packed")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Users of a review between two ids, inclusive; ``changed``: how many limits it changed."""
+
+    shard: int
+    user_from: int
+    user_to: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """The limits that a shard changed: users, and what each limit is now."""
+
+    user_ids: list[int]
+    limits: list[int]
+
+
+def prepare(conn: Connection) -> None:
+    """Makes the empty log and the credit lines anew, like those of the product."""
+    conn.execute(query("bench_floor"))
+    conn.execute("VACUUM (ANALYZE) bench.floor_credit_lines")
+
+
+def reads(conn: Connection) -> tuple[str, ...]:
+    """The named queries that read what a review reads today."""
+    return PACKED if _one(conn, "bench_packed_there") and _one(conn, "bench_packed_filled") else ROWS
+
+
+def shards(conn: Connection, review_id: int) -> list[Shard]:
+    """The shards of a review, in order."""
+    with conn.cursor(row_factory=class_row(Shard)) as cursor:
+        return cursor.execute(query("bench_shards"), {"review_id": review_id}).fetchall()
+
+
+def save_log(conn: Connection, review_id: int, as_of: dt.date, shard: Shard, path: Path) -> None:
+    """Writes what the review logged about a shard to a file, as a binary COPY of the columns without a default."""
+    with path.open("wb") as file:
+        parameters = {**_key(shard), "review_id": review_id, "as_of": as_of}
+        statement = sql.SQL(query("bench_log_out")).format(columns=_columns(conn))
+        with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
+            for block in copy:
+                file.write(block)
+
+
+def changes(conn: Connection, review_id: int, as_of: dt.date, shard: Shard) -> Change:
+    """The limits that a review changed of a shard."""
+    parameters = {**_key(shard), "review_id": review_id, "as_of": as_of}
+    found = conn.execute(query("bench_changes"), parameters).fetchall()
+    return Change([user_id for user_id, _ in found], [limit for _, limit in found])
+
+
+def log_columns(conn: Connection) -> list[str]:
+    """The columns of the log that whoever writes it has to give."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return cursor.execute(query("bench_log_columns")).fetchall()
+
+
+def replay(
+    conn: Connection,
+    shard: Shard,
+    names: tuple[str, ...],
+    columns: list[str],
+    logged: Path,
+    change: Change,
+    as_of: dt.date,
+) -> int:
+    """Reads, logs and updates a shard in one transaction; bytes read."""
+    with conn.transaction():
+        size = sum(_throw_away(conn, query(name), shard) for name in names)
+        statement = sql.SQL("COPY bench.floor_adjustment_log ({}) FROM STDIN (FORMAT binary)").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with conn.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(logged.read_bytes())
+        parameters = {"user_ids": change.user_ids, "limits": change.limits, "as_of": as_of}
+        conn.execute(query("bench_floor_update"), parameters, binary=True)
+    return size
+
+
+def _throw_away(conn: Connection, statement: str, shard: Shard) -> int:
+    """The bytes that a COPY sends, each block dropped as it comes."""
+    text = psycopg.ClientCursor(conn).mogrify(statement, _key(shard))
+    wire = conn.pgconn
+    result = wire.exec_(text.encode())
+    if result.status != psycopg.pq.ExecStatus.COPY_OUT:
+        raise psycopg.DatabaseError(result.error_message.decode(errors="replace"))
+    total = 0
+    while (size := wire.get_copy_data(0)[0]) > 0:
+        total += size
+    while (ended := wire.get_result()) is not None:
+        if ended.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.DatabaseError(ended.error_message.decode(errors="replace"))
+    return total
+
+
+def _columns(conn: Connection) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, log_columns(conn)))
+
+
+def _key(shard: Shard) -> dict[str, int]:
+    return {"user_from": shard.user_from, "user_to": shard.user_to}
+
+
+def _one(conn: Connection, name: str) -> bool:
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return bool(cursor.execute(query(name)).fetchone())

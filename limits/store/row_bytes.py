@@ -1,0 +1,95 @@
+"""The bytes of decisions in PostgreSQL's binary format, written user by user by compiled code."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limits.capacity.kernels import kernel
+from limits.portfolio import Int
+
+Bytes = NDArray[np.uint8]
+
+#: Stands for NULL.
+NULL = -9223372036854775808
+INT8 = 20  # PostgreSQL's type of the elements of the ceilings
+
+
+@kernel
+def lengths(values: Int, ceilings: Int, widths: Int, unbounded: int, offsets: Int) -> int:
+    """Fill ``offsets`` (n + 1,) with where each element begins; the first field whose value does not fit, else -1.
+
+    ``values`` (fields, n), ``ceilings`` (n, rules).
+    """
+    fields, users = values.shape
+    for row in range(users):
+        length = 4 + 4  # its own length, number of fields
+        for place in range(fields):
+            width, value = widths[place], values[place, row]
+            length += 8
+            if width == 0:
+                length += 20
+                for k in range(ceilings.shape[1]):
+                    length += 12 if ceilings[row, k] < unbounded else 4
+            elif value != NULL:
+                length += width
+                if width < 8 and not -(1 << (8 * width - 1)) <= value < 1 << (8 * width - 1):
+                    return place
+        offsets[row + 1] = offsets[row] + length
+    return -1
+
+
+@kernel
+def _put(body: Bytes, at: int, value: int, width: int) -> int:
+    """Write an integer in network order; where it ends."""
+    for k in range(width):
+        body[at + k] = (value >> (8 * (width - 1 - k))) & 0xFF
+    return at + width
+
+
+@kernel
+def write(values: Int, ceilings: Int, types: Int, widths: Int, unbounded: int, offsets: Int, body: Bytes) -> None:
+    """Write every element: length, number of fields, and of each field type, length and data."""
+    fields, users = values.shape
+    rules = ceilings.shape[1]
+    for row in range(users):
+        at = _put(body, offsets[row], offsets[row + 1] - offsets[row] - 4, 4)
+        at = _put(body, at, fields, 4)
+        for place in range(fields):
+            at = _put(body, at, types[place], 4)
+            width, value = widths[place], values[place, row]
+            if width == 0:
+                start, gaps = at, 0
+                at = _put(body, at + 4, 1, 4)  # dimensions
+                at = _put(body, at + 4, INT8, 4)
+                at = _put(body, at, rules, 4)
+                at = _put(body, at, 1, 4)  # first subscript
+                for k in range(rules):
+                    if ceilings[row, k] < unbounded:
+                        at = _put(body, at, 8, 4)
+                        at = _put(body, at, ceilings[row, k], 8)
+                    else:
+                        gaps = 1
+                        at = _put(body, at, -1, 4)
+                _put(body, start, at - start - 4, 4)
+                _put(body, start + 8, gaps, 4)
+            elif value == NULL:
+                at = _put(body, at, -1, 4)
+            else:
+                at = _put(body, at, width, 4)
+                at = _put(body, at, value, width)
+
+
+@kernel
+def find(body: Bytes, offsets: Int) -> int:
+    """Fill ``offsets`` (n + 1,) by the lengths that stand before the elements; where the last one ends, or -1."""
+    at, end = 0, len(body)
+    for row in range(len(offsets) - 1):
+        if at + 4 > end:
+            return -1
+        length = 0
+        for k in range(4):
+            length = (length << 8) | body[at + k]
+        at += 4 + length
+        offsets[row + 1] = at
+    return at

@@ -1,0 +1,126 @@
+"""Decisions as PostgreSQL's binary array of limits.decision_row, built from arrays without a loop in Python over users.
+
+An element is the same bytes whoever the user stands beside, so that arrays can be cut and joined.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limits.decision import Decisions
+from limits.dispositions import Disposition, Dispositions
+from limits.portfolio import UNBOUNDED, Bool, Dates, Int, Portfolio
+
+Bytes = NDArray[np.uint8]
+
+INT2, INT8, DATE, INT8_ARRAY = 21, 20, 1082, 1016  # object ids of PostgreSQL's types, the same everywhere
+
+#: The fields of limits.decision_row in order, with type and width in bytes; the ceilings have no fixed width.
+FIELDS: tuple[tuple[str, int, int], ...] = (
+    ("user_id", INT8, 8),
+    ("limit_before_minor", INT8, 8),
+    ("limit_after_minor", INT8, 8),
+    ("version_before", INT8, 8),
+    ("binding", INT2, 2),
+    ("reason_bits", INT8, 8),
+    ("ceilings_minor", INT8_ARRAY, 0),
+    ("lowest_ceiling_minor", INT8, 8),
+    ("floor_minor", INT8, 8),
+    ("capacity_p10_minor", INT8, 8),
+    ("capacity_p50_minor", INT8, 8),
+    ("capacity_p90_minor", INT8, 8),
+    ("capacity_method", INT2, 2),
+    ("months_observed", INT2, 2),
+    ("disposition", INT2, 2),
+    ("proposed_minor", INT8, 8),
+    ("effective_on", DATE, 4),
+    ("notice", INT2, 2),
+    ("notice_due_on", DATE, 4),
+)
+_TYPES = np.array([kind for _, kind, _ in FIELDS], dtype=np.int64)
+_WIDTHS = np.array([width for _, _, width in FIELDS], dtype=np.int64)
+
+_EPOCH = np.datetime64("2000-01-01", "D")  # PostgreSQL counts days from here
+_NULL = np.iinfo(np.int64).min  # as in row_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Elements of an array of limits.decision_row: of user k the bytes from offsets[k] to offsets[k + 1]."""
+
+    user_id: Int
+    body: bytes | memoryview
+    offsets: Int
+
+    def __len__(self) -> int:
+        return len(self.user_id)
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Some users in a row."""
+        stop = min(stop, len(self))
+        first, last = int(self.offsets[start]), int(self.offsets[stop])
+        return Rows(self.user_id[start:stop], self.body[first:last], self.offsets[start : stop + 1] - first)
+
+    def digest(self) -> bytes:
+        """The sha256 of all elements."""
+        return hashlib.sha256(self.body).digest()
+
+    def only(self, kept: Bool) -> Rows:
+        """Some users, those for whom ``kept`` (n,) says so."""
+        lengths = np.diff(self.offsets)[kept]
+        body = b"".join(itertools.compress(self.elements(), kept.tolist()))
+        return Rows(self.user_id[kept], body, np.concatenate([[0], lengths]).cumsum())
+
+    def elements(self) -> list[bytes]:
+        """The element of each user."""
+        cuts = self.offsets.tolist()
+        body = bytes(self.body)
+        return [body[a:b] for a, b in itertools.pairwise(cuts)]
+
+
+def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Dispositions) -> Rows:
+    """The decisions as rows, in the order of the portfolio. OverflowError for a value that its field cannot hold."""
+    capacity = decisions.capacity
+    waits = dispositions.disposition != Disposition.AT_ONCE
+    columns: list[Any] = [
+        portfolio.user_id, decisions.limit_before, dispositions.limit_after, portfolio.version, decisions.binding,
+        decisions.reason_bits, 0, decisions.lowest_ceiling, decisions.floor, capacity.p10, capacity.p50, capacity.p90,
+        capacity.method, capacity.months_observed, dispositions.disposition,
+        np.where(waits, dispositions.proposed, _NULL), _days(dispositions.effective_on), dispositions.notice,
+        _days(dispositions.notice_due_on),
+    ]  # fmt: skip
+    values = np.empty((len(FIELDS), len(portfolio)), dtype=np.int64)
+    for place, column in enumerate(columns):
+        values[place] = column
+    from limits.store import row_bytes  # here, for it loads the compiler and not everybody writes decisions
+
+    ceilings = np.ascontiguousarray(decisions.ceilings, dtype=np.int64)
+    offsets = np.zeros(len(portfolio) + 1, dtype=np.int64)
+    misfit = row_bytes.lengths(values, ceilings, _WIDTHS, UNBOUNDED, offsets)
+    if misfit >= 0:
+        raise OverflowError(f"a value does not fit into the field {FIELDS[misfit][0]}")
+    body = np.empty(int(offsets[-1]), dtype=np.uint8)
+    row_bytes.write(values, ceilings, _TYPES, _WIDTHS, UNBOUNDED, offsets, body)
+    return Rows(portfolio.user_id, body.data, offsets)
+
+
+def decode(user_id: Int, body: bytes | memoryview) -> Rows:
+    """Rows from the bytes of their elements. ValueError when these are not as many elements."""
+    from limits.store import row_bytes
+
+    offsets = np.zeros(len(user_id) + 1, dtype=np.int64)
+    if row_bytes.find(np.frombuffer(body, dtype=np.uint8), offsets) != len(body):
+        raise ValueError(f"{len(body)} bytes are not {len(user_id)} decisions")
+    return Rows(user_id, body, offsets)
+
+
+def _days(dates: Dates) -> Int:
+    """Dates as the days that PostgreSQL counts; NULL where there is none."""
+    known = ~np.isnat(dates)
+    return np.where(known, np.where(known, dates - _EPOCH, np.timedelta64(0, "D")).astype(np.int64), _NULL)

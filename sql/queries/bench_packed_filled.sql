@@ -1,0 +1,2 @@
+-- Whether anybody is packed.
+SELECT EXISTS (SELECT FROM limits.packed_users)

@@ -1,0 +1,2 @@
+-- Cancels a review; false when that was done before.
+SELECT limits.cancel_review(%(review_id)s, %(actor)s, %(reason)s)

@@ -1,0 +1,2 @@
+-- For limits.bench.partitions: statistics and hint bits, so that no round pays for them.
+VACUUM (ANALYZE)
