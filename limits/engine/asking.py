@@ -1,21 +1,19 @@
-"""Asking for a review: by a person for a date, or by the clock for a schedule; and watching how far it is."""
+"""Asking for a review of a date, and watching how far it is. What the clock asks for is said by ``owing``."""
 
 from __future__ import annotations
 
 import datetime as dt
 import time
-import zoneinfo
 from collections.abc import Iterator
 
 import structlog
 
-from limits.errors import ReviewRefused, SettingsError
+from limits.errors import NotFound, ReviewRefused
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
-from limits.store import approvals, policies, reviews
+from limits.store import approvals, gates, policies, reviews, schedules
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.reviews import Progress, ReviewRow
-from limits.store.workers import Schedule
 
 log = structlog.get_logger()
 
@@ -56,6 +54,7 @@ def request_review(
 ) -> ReviewRow:
     """The review of a schedule as of a date; ``created`` says whether this call made it.
 
+    By the schedule's policy where none is named, or by that of the settings where no schedule has that name.
     Asked for again it is the one that is there, whatever policy is named now. One that
     failed is tried again. ReviewRefused for a date in the future, or one before a date that
     the schedule has been reviewed for: limits do not go back in time. PolicyNotApproved for
@@ -66,7 +65,8 @@ def request_review(
         there = reviews.of_date(conn, schedule, as_of)
         if there is not None and there.state == "failed":
             approvals.require(conn, there.policy_hash)  # it goes on by the policy it began with
-            return reviews.reopen(conn, there.review_id)
+            gates.resume(conn, there.review_id, actor=actor, reason="asked for again")
+            return reviews.get(conn, there.review_id)
         if there is not None:
             return there
         later = reviews.later(conn, schedule, as_of)
@@ -75,7 +75,15 @@ def request_review(
                 f"schedule {schedule} has a review as of {later.business_date} already (number {later.review_id}, "
                 f"{later.state}), so it is too late for {as_of}; choose {later.business_date} or a later date"
             )
-        return _owe(conn, schedule, as_of, policy_for(policy or settings.policy, as_of), actor)
+        return _owe(conn, schedule, as_of, policy_for(policy or usual_policy(conn, settings, schedule), as_of), actor)
+
+
+def usual_policy(conn: Connection, settings: Settings, schedule: str) -> str:
+    """The pack by which reviews of that name decide where nobody names one."""
+    try:
+        return schedules.get(conn, schedule).pack
+    except NotFound:  # a name under which somebody runs reviews by hand
+        return settings.policy
 
 
 def reviewed(database: Database, schedule: str, as_of: dt.date) -> bool:
@@ -85,41 +93,16 @@ def reviewed(database: Database, schedule: str, as_of: dt.date) -> bool:
         return row is not None and row.state == "done"
 
 
-def due(schedule: Schedule, now: dt.datetime) -> dt.date | None:
-    """The business date that a schedule owes a review for at an instant; None when it owes none.
-
-    It is the UTC date of the last time the schedule was to start. Starts that were missed
-    before that one are not made up for: a limit decided now for last week helps nobody.
-    """
-    if schedule.paused:
-        return None
-    try:
-        zone = zoneinfo.ZoneInfo(schedule.time_zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError) as error:
-        raise SettingsError(f"schedule {schedule.schedule}: there is no time zone {schedule.time_zone!r}") from error
-    here = now.astimezone(zone).date()
-    starts = (
-        dt.datetime.combine(here - dt.timedelta(days=days), schedule.run_at, tzinfo=zone).astimezone(dt.UTC)
-        for days in (0, 1)
-    )
-    date = max(start for start in starts if start <= now).date()
-    if date < schedule.starts_on or (schedule.newest is not None and date <= schedule.newest):
-        return None
-    return date
-
-
-def review_today(conn: Connection, schedule: Schedule, *, now: dt.datetime, actor: str) -> ReviewRow | None:
-    """The review that a schedule owes at an instant, made unless somebody was quicker; None when it owes none.
-
-    PolicyNotApproved when its policy is not approved to decide.
-    """
-    date = due(schedule, now)
-    return None if date is None else _owe(conn, schedule.schedule, date, policy_for(schedule.pack, date), actor)
-
-
 def _owe(conn: Connection, schedule: str, as_of: dt.date, policy: Policy, actor: str) -> ReviewRow:
     approvals.require_policy(conn, policy)
-    policy_hash = policies.store_policy(conn, policy, actor)
+    return owe(conn, schedule, as_of, policies.store_policy(conn, policy, actor), actor)
+
+
+def owe(conn: Connection, schedule: str, as_of: dt.date, policy_hash: bytes, actor: str) -> ReviewRow:
+    """The review of a schedule and date by a policy kept in the database, made unless somebody was quicker.
+
+    PolicyNotApproved when the policy is not approved to decide.
+    """
     row = reviews.owe_review(conn, schedule=schedule, business_date=as_of, policy_hash=policy_hash, actor=actor)
     if row.created:
         log.info("review owed", review_id=row.review_id, schedule=schedule, as_of=as_of.isoformat(), actor=actor)
@@ -133,7 +116,7 @@ def progress(database: Database, review_id: int) -> Progress:
 
 
 def watch(database: Database, review_id: int, *, seconds: float = WATCH_SECONDS) -> Iterator[Progress]:
-    """How far a review has come, again and again until it is over. A lost connection is made anew, a few times."""
+    """How far a review has come, again and again until it is over or held. A lost connection is made anew."""
     lost = 0
     while True:
         try:
@@ -142,7 +125,7 @@ def watch(database: Database, review_id: int, *, seconds: float = WATCH_SECONDS)
                     seen = reviews.progress(conn, review_id)
                     lost = 0
                     yield seen
-                    if seen.is_final:
+                    if seen.is_final or seen.state == "held":
                         return
                     time.sleep(seconds)
         except TROUBLE as error:

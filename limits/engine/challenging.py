@@ -7,8 +7,9 @@ of limits.challenger_failures says which users it decided nothing about.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -48,34 +49,66 @@ def shadows(tried: Sequence[Challenger], champion: Policy, decided: Decided) -> 
     return made
 
 
+def keep(conn: Connection, lease: Lease, decided: Decided, made: Sequence[Shadow]) -> None:
+    """Keeps the shadows of a shard, inside the transaction that keeps the champion's decisions."""
+    _each(conn, lease, decided, made, lambda policy_hash, rows: challengers.keep(conn, lease, policy_hash, rows))
+
+
 def record(
     conn: Connection, lease: Lease, decided: Decided, made: Sequence[Shadow], *, leave_out: Sequence[int]
 ) -> None:
-    """Writes the shadows into the caller's transaction, beside the champion's decisions.
+    """Logs the shadows inside the caller's transaction, beside the champion's decisions.
 
     ``leave_out``: users whose line had moved on; they come again.
     """
+    write = functools.partial(challengers.write, conn, leave_out=leave_out)
+    _each(conn, lease, decided, made, lambda policy_hash, rows: write(rows), leave_out)
+
+
+def record_kept(conn: Connection, lease: Lease, *, leave_out: Sequence[int]) -> None:
+    """Logs what was kept of a shard, inside the caller's transaction."""
+    for policy_hash, rows in challengers.take(conn, lease):
+        try:
+            challengers.write(conn, rows, leave_out=leave_out)
+        except TROUBLE:
+            raise  # the connection is gone
+        except Exception as refused:  # noqa: BLE001  as above
+            _record_failure(conn, lease, policy_hash, challengers.users_of(rows), leave_out, in_words(refused))
+
+
+def _each(
+    conn: Connection,
+    lease: Lease,
+    decided: Decided,
+    made: Sequence[Shadow],
+    write: Callable[[bytes, Any], None],
+    leave_out: Sequence[int] = (),
+) -> None:
+    users = decided.portfolio.user_id.tolist()
     for shadow in made:
         error = shadow.error
         if shadow.decisions is not None:
             try:
-                challengers.write(
-                    conn, lease, shadow.policy_hash, decided.portfolio, shadow.decisions, decided.digests,
-                    code_version(), leave_out=leave_out,
+                write(
+                    shadow.policy_hash,
+                    challengers.encode(
+                        lease.review_id, shadow.policy_hash, decided.portfolio, shadow.decisions, decided.digest,
+                        code_version(),
+                    ),
                 )  # fmt: skip
             except TROUBLE:
                 raise  # the connection is gone, and the champion's decisions with it
             except Exception as refused:  # noqa: BLE001  as above
                 error = in_words(refused)
         if error:
-            _record_failure(conn, lease, shadow.policy_hash, decided, leave_out, error)
+            _record_failure(conn, lease, shadow.policy_hash, users, leave_out, error)
 
 
 def _record_failure(
-    conn: Connection, lease: Lease, policy_hash: bytes, decided: Decided, leave_out: Sequence[int], error: str
+    conn: Connection, lease: Lease, policy_hash: bytes, users: Sequence[int], leave_out: Sequence[int], error: str
 ) -> None:
     log.error("challenger failed", review_id=lease.review_id, policy_hash=policy_hash.hex(), error=error)
-    left = sorted(set(decided.portfolio.user_id.tolist()).difference(leave_out))
+    left = sorted(set(users).difference(leave_out))
     if not left:
         return
     try:

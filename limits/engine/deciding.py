@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import functools
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 import numpy as np
 
 import limits
 from limits.decision import Decisions, review
 from limits.dispositions import Dispositions, dispose
-from limits.policy import Policy
-from limits.portfolio import CashFlow, Portfolio
-from limits.store import reviews
+from limits.policy import ALL_BPS, Policy
+from limits.portfolio import Int, Portfolio
+from limits.reasons import Reason
+from limits.store import reviews, snapshots
 from limits.store.db import Connection
-from limits.store.load import load_portfolio
+from limits.store.packing import read_packed
 from limits.store.reviews import ReviewException
 
 #: The modules a decision depends on; their text is part of the code version.
 CORE = (
     "money", "portfolio", "capacity/kernels", "capacity/local_level", "capacity/pooled", "capacity/damped",
     "capacity/forecasting", "capacity/combining", "capacity/seasonal", "capacity/result", "capacity/estimate",
-    "policy", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment",
-    "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions",
+    "capacity/reading", "capacity/prior", "policy", "reasons", "ceilings/__init__", "ceilings/common",
+    "ceilings/maxima", "ceilings/repayment", "ceilings/exposure", "ceilings/integrity", "ceilings/terms",
+    "ceilings/data", "decision", "dispositions",
 )  # fmt: skip
 
-#: Raised when what the digest covers or how it is written changes.
-#: 2: with documents, consents, requests, habits, shared identifiers, frauds, overrides and open changes.
-DIGEST_FORMAT = 2
+#: Stands for the share of a limit that there was not.
+NO_SHARE = 10**9
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,52 @@ class Decided:
     portfolio: Portfolio
     decisions: Decisions
     dispositions: Dispositions
-    digests: list[bytes]
     exceptions: list[ReviewException]
+
+    @functools.cached_property
+    def snapshot(self) -> bytes:
+        """The portfolio as it is kept: the decisions can be made again from it, the policy and the code."""
+        return snapshots.encode(self.portfolio)
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """The input digest of the decisions: sha256 of the snapshot."""
+        return snapshots.digest(self.snapshot)
+
+    def tally(self) -> dict[str, int]:
+        """What was decided, for the gate: users, and sums of limits in minor units.
+
+        before, after: of the limits now and of what becomes the limit at once; wished: of what the
+        engine decided, offers and announced changes included.
+        """
+        made, effect = self.decisions, self.dispositions
+        outcomes = [exception.outcome for exception in self.exceptions]
+        return {
+            "users": len(made) + len(outcomes),
+            "raised": int((made.limit_after > made.limit_before).sum()),
+            "lowered": int((made.limit_after < made.limit_before).sum()),
+            "waiting": int((effect.disposition != 0).sum()),
+            "fallback": int((made.reason_bits >> Reason.MODEL_FELL_BACK & 1).sum()),
+            "quarantined": outcomes.count("quarantined"),
+            "skipped": outcomes.count("skipped"),
+            "before": int(made.limit_before.sum()),
+            "after": int(effect.limit_after.sum()),
+            "wished": int(made.limit_after.sum()),
+            "greatest_raise_bps": _greatest_raise(made.limit_before, made.limit_after),
+        }
+
+
+def _greatest_raise(before: Int, after: Int) -> int:
+    """The largest raise in shares of the limit before (basis points), rounded up; of no limit more than any share."""
+    raised = after > before
+    if not raised.any():
+        return 0
+    old, up = before[raised], (after - before)[raised]
+    if (old == 0).any():
+        return NO_SHARE
+    if up.max() > np.iinfo(np.int64).max // ALL_BPS:
+        old, up = old.astype(object), up.astype(object)
+    return int((-(-up * ALL_BPS // old)).max())
 
 
 def decide_users(
@@ -68,76 +110,35 @@ def decide_users(
     if snapshot:
         with conn.transaction():
             conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            return decide_users(conn, policy, as_of, user_ids, snapshot=False, given=given, effect=effect)
+            portfolio, exceptions = _load(conn, policy, as_of, user_ids)
+    else:
+        portfolio, exceptions = _load(conn, policy, as_of, user_ids)
+    portfolio = given(portfolio)
+    decisions = review(portfolio, policy)
+    return Decided(portfolio, decisions, dispose(portfolio, decisions, effect or policy), exceptions)
+
+
+def _load(
+    conn: Connection, policy: Policy, as_of: dt.date, user_ids: Sequence[int]
+) -> tuple[Portfolio, list[ReviewException]]:
     later = reviews.decided_later(conn, user_ids, as_of)
-    wanted = [user_id for user_id in user_ids if user_id not in later]
-    portfolio, excluded = load_portfolio(conn, as_of, policy.currency, user_ids=wanted)
+    wanted = np.array([one for one in user_ids if one not in later] if later else user_ids, dtype=np.int64)
+    if not (wanted[1:] > wanted[:-1]).all():
+        wanted = np.unique(wanted)
+    portfolio, excluded = read_packed(conn, as_of, policy.currency, wanted)
     exceptions = [
         ReviewException(user_id, "skipped", "decided_later", f"already decided as of {date}")
         for user_id, date in later.items()
     ]
     exceptions += [ReviewException(e.user_id, e.outcome, e.reason, e.detail) for e in excluded]
-    missing = set(wanted).difference(portfolio.user_id.tolist(), (e.user_id for e in excluded))
+    told = np.array([e.user_id for e in excluded], dtype=np.int64)
+    accounted = np.sort(np.concatenate([portfolio.user_id, told]), kind="stable")
+    missing = wanted[:0] if np.array_equal(accounted, wanted) else np.setdiff1d(wanted, accounted)
     exceptions += [
         ReviewException(user_id, "quarantined", "not_loaded", "no row of the portfolio was made for this user")
-        for user_id in sorted(missing)
+        for user_id in missing.tolist()
     ]
-    portfolio = given(portfolio)
-    decisions = review(portfolio, policy)
-    dispositions = dispose(portfolio, decisions, effect or policy)
-    return Decided(portfolio, decisions, dispositions, input_digests(portfolio), exceptions)
-
-
-def input_digests(portfolio: Portfolio) -> list[bytes]:
-    """For each user the sha256 of the canonical bytes of that user's row.
-
-    It depends on nothing but the user: not on who else is in the portfolio, nor on how many
-    months before the user's first one it spans.
-    """
-    names, numbers, texts = _columns(portfolio)
-    header = hashlib.sha256(
-        json.dumps([DIGEST_FORMAT, portfolio.as_of.isoformat(), portfolio.currency, names]).encode()
-    )
-    cells, months = _cash_flow_cells(portfolio.cash_flow)
-    seen = (cells != 0).any(axis=2)
-    # Argmax of nothing is an error, so one column more says "seen" for those who were never seen.
-    first = np.column_stack([seen, np.ones(len(seen), dtype=np.bool_)]).argmax(axis=1)
-    digests = []
-    for row in range(len(portfolio)):
-        digest = header.copy()
-        digest.update(numbers[row].tobytes())
-        for column in texts:
-            text = column[row].encode()
-            digest.update(len(text).to_bytes(4, "little") + text)
-        digest.update(months[first[row] :].tobytes())
-        digest.update(cells[row, first[row] :].tobytes())
-        digests.append(digest.digest())
-    return digests
-
-
-def _columns(portfolio: Portfolio) -> tuple[list[str], Any, list[list[str]]]:
-    """Names in order, the columns of numbers as one (n, k) array, and the columns of text."""
-    numbers: dict[str, Any] = {}
-    texts: dict[str, list[str]] = {}
-    for field in sorted(dataclasses.fields(portfolio), key=lambda f: f.name):
-        value = getattr(portfolio, field.name)
-        if field.name in ("as_of", "currency", "cash_flow"):
-            continue
-        if value.dtype.kind == "U":
-            texts[field.name] = value.tolist()
-        else:
-            whole = value.astype("datetime64[D]") if value.dtype.kind == "M" else value
-            numbers[field.name] = whole.astype("<i8")
-    columns = list(numbers.values())
-    matrix = np.stack(columns, axis=1) if columns else np.empty((len(portfolio), 0), dtype="<i8")
-    return [*numbers, *texts], np.ascontiguousarray(matrix), list(texts.values())
-
-
-def _cash_flow_cells(cash_flow: CashFlow) -> tuple[Any, Any]:
-    """(n, m, k) integers of all monthly columns, and the months as numbers."""
-    columns = sorted(f.name for f in dataclasses.fields(cash_flow) if f.name != "months")
-    cells = np.stack([getattr(cash_flow, name).astype("<i8") for name in columns], axis=2)
-    return np.ascontiguousarray(cells), cash_flow.months.astype("datetime64[M]").astype("<i8")
+    return portfolio, exceptions
 
 
 @functools.cache

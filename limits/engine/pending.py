@@ -16,6 +16,7 @@ import datetime as dt
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -28,7 +29,6 @@ from limits.errors import (
     NoDecision,
     PolicyNotApproved,
     ReviewRefused,
-    UserHeld,
 )
 from limits.policy import Policy, parse_policy
 from limits.store import approvals, pending, policies, recomputes, reviews
@@ -74,6 +74,7 @@ def accept(
     actor: str,
     as_of: dt.date | None = None,
     policy: str | None = None,
+    snapshot_store: Path | None = None,
 ) -> Carried:
     """The user accepts an offer: decided afresh for the amount offered, and applied at once.
 
@@ -98,7 +99,9 @@ def accept(
             raise ChangeEnded(f"offer {change_id} could be accepted until {change.effective_on}; it is {date} now")
         chosen = _policy(conn, change, date, policy)
         reviews.refresh_cash_flow(conn)
-    order = Order(change.user_id, date, chosen, actor, reason, key, change=change)
+    order = Order(
+        change.user_id, date, chosen, actor, reason, key, change=change, snapshot_store=snapshot_store
+    )  # fmt: skip
     made = apply_order(database, order)
     with database.connect("operations", "limits change accept") as conn:
         return Carried(pending.change(conn, change_id), made.entry, made.repeated)
@@ -132,13 +135,14 @@ def due_changes(
     actor: str,
     role: Role = "operations",
     policy: str | None = None,
+    snapshot_store: Path | None = None,
     after: int = 0,
     seconds: float | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> DueRun:
     """Applies announced changes whose day has come by a date, and ends offers past theirs.
 
-    One transaction for each. What cannot be done now, such as while a review holds the user,
+    One transaction for each. What cannot be done now, such as while the kill switch is engaged,
     waits for the next call. Goes on after the change ``after`` and stops when ``seconds`` are over.
     """
     refuse_future(as_of)
@@ -154,13 +158,23 @@ def due_changes(
                 if stop() or (until is not None and time.monotonic() > until):
                     run.after = after
                     return run
-                _see_to(database, conn, change, run, actor=actor, role=role, policy=policy)
+                _see_to(
+                    database, conn, change, run, actor=actor, role=role, policy=policy, snapshot_store=snapshot_store
+                )  # fmt: skip
                 after = change.change_id
     return run
 
 
 def _see_to(
-    database: Database, conn: Connection, change: Change, run: DueRun, *, actor: str, role: Role, policy: str | None
+    database: Database,
+    conn: Connection,
+    change: Change,
+    run: DueRun,
+    *,
+    actor: str,
+    role: Role,
+    policy: str | None,
+    snapshot_store: Path | None,
 ) -> None:
     try:
         if change.kind == "offer":
@@ -170,7 +184,9 @@ def _see_to(
             return
         chosen = _policy(conn, change, run.as_of, policy)
         reason = f"announced change {change.change_id} falls due"
-        order = Order(change.user_id, run.as_of, chosen, actor, reason, role=role, change=change)
+        order = Order(
+            change.user_id, run.as_of, chosen, actor, reason, role=role, change=change, snapshot_store=snapshot_store
+        )  # fmt: skip
         try:
             apply_order(database, order)
         except NoDecision as error:
@@ -185,8 +201,7 @@ def _see_to(
     except DatabaseError:
         raise
     except LimitsError as error:  # it concerns this change; the others go on
-        level = log.info if isinstance(error, UserHeld) else log.warning
-        level("change waits", change_id=change.change_id, user_id=change.user_id, error=str(error))
+        log.warning("change waits", change_id=change.change_id, user_id=change.user_id, error=str(error))
         run.waiting[change.change_id] = str(error)
 
 

@@ -50,7 +50,7 @@ def request_limit(
     """Asks for an amount for a user as of a date (None: today), and answers at once.
 
     A second call with the same key gives the first one's answer. InputError for an amount
-    that cannot be asked for; KeyReused, UserHeld and ReviewRefused as for a recompute.
+    that cannot be asked for; KeyReused, KillSwitchEngaged and ReviewRefused as for a recompute.
     """
     with database.connect("operations", "limits request") as conn:
         line = pending.line_of(conn, user_id)
@@ -67,7 +67,9 @@ def request_limit(
             limit = money(line.limit_minor, line.exponent, line.currency)
             raise InputError(f"user {user_id} has a limit of {limit}; ask for a higher amount, by steps of the policy")
         reviews.refresh_cash_flow(conn)
-    order = Order(user_id, date, chosen, actor, reason, key, request_minor=minor)
+    order = Order(
+        user_id, date, chosen, actor, reason, key, request_minor=minor, snapshot_store=settings.snapshot_store
+    )  # fmt: skip
     made = apply_order(database, order)
     with database.connect("operations", "limits request") as conn:
         return _answer(conn, made.entry, amount, repeated=made.repeated)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import os
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import structlog
@@ -15,13 +15,14 @@ import structlog
 from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.deciding import Decided, code_version, decide_users
-from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused, UserHeld
+from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
 from limits.settings import Settings
-from limits.store import approvals, pending, policies, recomputes, record, reviews
+from limits.store import approvals, pending, policies, recomputes, record, reviews, rows, snapshots
 from limits.store import log as adjustment_log
 from limits.store.db import TROUBLE, Connection, Database, Role
+from limits.store.failpoints import reach
 from limits.store.log import LogEntry
 from limits.store.pending import Change
 from limits.store.reviews import Lease
@@ -30,9 +31,6 @@ log = structlog.get_logger()
 
 #: How often a recompute is tried when the limit changes under it or the connection breaks.
 TRIES = 4
-
-#: Tests only: seconds to wait between applying and COMMIT, so that there is something to kill.
-TEST_DELAY = "LIMITS_TEST_ORDER_DELAY"
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Order:
 
     ``request_minor``: the amount the user asks for, written down as a request before it is
     decided. ``change``: the offered or announced change that this carries out.
+    ``snapshot_store``: the folder for what it is decided from; None: the database.
     """
 
     user_id: int
@@ -61,6 +60,7 @@ class Order:
     role: Role = "operations"
     request_minor: int | None = None
     change: Change | None = None
+    snapshot_store: Path | None = None
 
     def given(self, portfolio: Portfolio) -> Portfolio:
         """What is known beside what is loaded.
@@ -105,9 +105,9 @@ def recompute(
     """Decides one user as of a date (None: today) and applies it when asked to.
 
     A second call with the same key gives the entry that the first one made. KeyReused when
-    the key stands for something else; UserHeld while a review is about to decide the user;
-    ReviewRefused when there is nothing to decide on; PolicyNotApproved, when applied, for a
-    policy that is not approved to decide.
+    the key stands for something else; KillSwitchEngaged while nothing may be
+    applied; ReviewRefused when there is nothing to decide on; PolicyNotApproved, when applied, for
+    a policy that is not approved to decide.
     """
     with database.connect("operations", "limits recompute") as conn:
         if key is not None and (done := done_before(conn, key, user_id, reason, as_of)):
@@ -118,7 +118,7 @@ def recompute(
         if apply:
             approvals.require_policy(conn, chosen)
         reviews.refresh_cash_flow(conn)
-        order = Order(user_id, date, chosen, actor, reason, key)
+        order = Order(user_id, date, chosen, actor, reason, key, snapshot_store=settings.snapshot_store)
         if not apply:
             return Recompute(_preview(conn, order), applied=False)
     return apply_order(database, order)
@@ -185,7 +185,7 @@ def _preview(conn: Connection, order: Order) -> LogEntry:
         capacity_method=int(capacity.method[0]),
         months_observed=int(capacity.months_observed[0]),
         policy_hash=policy.policy_hash,
-        input_digest=decided.digests[0],
+        input_digest=decided.digest,
         code_version=code_version(),
         actor=order.actor,
         role="champion",
@@ -212,7 +212,6 @@ def apply_order(database: Database, order: Order) -> Recompute:
             with database.connect(order.role, "limits recompute") as conn:
                 if done := done_before(conn, own, order.user_id, order.reason, order.as_of):
                     return Recompute(done.entry, applied=True, repeated=not unknown)
-                _refuse_held(conn, order.user_id)
                 reviews.ensure_month(conn, order.as_of)
                 entry = _apply_once(conn, order, own)
                 if entry is not None:
@@ -239,21 +238,26 @@ def _apply_once(conn: Connection, order: Order, key: str) -> LogEntry | None:
         stale = record.apply_decisions(
             conn,
             lease,
-            decided.portfolio,
-            decided.decisions,
-            decided.dispositions,
-            decided.digests,
-            code_version(),
+            rows.encode(decided.portfolio, decided.decisions, decided.dispositions),
+            currency=decided.portfolio.currency,
+            input_digest=snapshots.store(
+                conn,
+                lease.review_id,
+                lease.shard,
+                decided.portfolio,
+                body=decided.snapshot,
+                folder=order.snapshot_store,
+            ),
+            code_version=code_version(),
         )
         if stale:
             raise record.Rollback(transaction)
-        _wait_for_the_test()
-        done, finished = reviews.finish(conn, lease, reviews.get(conn, lease.review_id))
-        assert done, "one user, one decision"
-        assert finished is not None, "one shard, one review"
+        reach("order.applied")
         entry_id = recomputes.entry_of(conn, lease.review_id, order.user_id, order.as_of)
         assert entry_id is not None, "it has just been applied"
         entry = adjustment_log.entry(conn, entry_id)
+        reach("order.commit")
+    reach("order.committed")
     if entry is not None:
         log.info("user recomputed", user_id=order.user_id, review_id=entry.review_id, entry_id=entry.entry_id,
                  actor=order.actor)  # fmt: skip
@@ -284,7 +288,6 @@ def _begin(conn: Connection, order: Order, key: str) -> Lease | None:
         actor=order.actor,
         reason=order.reason,
         key=key,
-        worker=order.actor,
         request_id=request_id,
         change_id=order.change.change_id if order.change else None,
     )
@@ -302,20 +305,3 @@ def done_before(conn: Connection, key: str, user_id: int, reason: str, as_of: dt
             f"{known.reason!r} (review {known.review_id}); choose another key"
         )
     return Recompute(adjustment_log.entry(conn, known.entry_id), applied=True, repeated=True)
-
-
-def _refuse_held(conn: Connection, user_id: int) -> None:
-    held = recomputes.held_by(conn, user_id)
-    if held is None:
-        return
-    raise UserHeld(
-        f"review {held.review_id} (schedule {held.schedule}, as of {held.business_date}) holds user {user_id} since "
-        f"{held.started_at:%Y-%m-%d %H:%M:%S} UTC and has not come to the user yet; try again when it is done "
-        f"(limits review show {held.review_id}), or look without --apply"
-    )
-
-
-def _wait_for_the_test() -> None:
-    delay = os.environ.get(TEST_DELAY)
-    if delay:
-        time.sleep(float(delay))

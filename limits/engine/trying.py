@@ -10,13 +10,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from limits.breakers import Counts, in_words, tripped
+from limits.budget import Raises, raises_of
 from limits.dispositions import Disposition
-from limits.engine.asking import policy_for, refuse_future
+from limits.engine.asking import MANUAL, policy_for, refuse_future
 from limits.engine.deciding import Decided, decide_users
+from limits.engine.gate import allotted, counts_of
+from limits.policy import Policy
 from limits.reasons import Reason
 from limits.settings import Settings
-from limits.store import recomputes, reviews
+from limits.store import recomputes, reviews, status
 from limits.store.db import Connection, Database
+from limits.store.gates import BudgetRow
 from limits.store.reviews import ReviewException
 
 #: How many of the largest raises and cuts, and of the users without a decision, are kept by name.
@@ -39,9 +44,25 @@ class Mover:
         return self.after_minor - self.before_minor
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What the gate would make of a review: what it would count, which breakers trip, what the budget leaves.
+
+    ``reason``: why it would be held, in words; empty: it would go on.
+    """
+
+    counts: Counts
+    trips: tuple[str, ...]
+    reason: str
+    budget: BudgetRow | None
+
+
 @dataclass
 class DryRun:
-    """What a review would come to. Amounts in minor units of ``currency``."""
+    """What a review would come to, and what the gate would make of it. Amounts in minor units of ``currency``.
+
+    The counts and sums are those before a budget, as the users are decided; ``foreseen`` those after it.
+    """
 
     as_of: dt.date
     pack: str
@@ -63,6 +84,7 @@ class DryRun:
     examples: list[ReviewException] = field(default_factory=list)  # the first users without a decision
     raises: list[Mover] = field(default_factory=list)  # the largest
     cuts: list[Mover] = field(default_factory=list)
+    foreseen: Foreseen | None = None  # once everybody is decided
 
     def add(self, decided: Decided) -> None:
         """Counts some more users."""
@@ -100,15 +122,44 @@ class DryRun:
         self.cuts = heapq.nsmallest(KEPT, self.cuts + fallen, key=lambda m: (m.change_minor, m.user_id))
 
 
+class _Gate:
+    """Adds up what the gate looks at, as the shards of a review do."""
+
+    def __init__(self, policy: Policy, users_previous: int) -> None:
+        self._policy = policy
+        self._users_previous = users_previous
+        self._tally: dict[str, int] = {}
+        self._raises: list[Raises] = []
+
+    def add(self, decided: Decided) -> None:
+        for key, value in decided.tally().items():
+            known = self._tally.get(key, 0)
+            self._tally[key] = max(known, value) if key.startswith("greatest") else known + value
+        if self._policy.budget.bounds:
+            raises = raises_of(decided.portfolio, decided.decisions.limit_after)
+            self._raises += [raises] if len(raises) else []
+
+    def foreseen(self) -> Foreseen:
+        tally, budget = self._tally, None
+        if self._raises:
+            tally, budget, _ = allotted(self._policy, tally, self._raises)
+        counts = counts_of(tally, users_previous=self._users_previous)
+        rules = self._policy.breakers
+        return Foreseen(counts, tripped(rules, counts), in_words(rules, counts), budget)
+
+
 def dry_run(
     database: Database,
     settings: Settings,
     *,
     as_of: dt.date,
+    schedule: str = MANUAL,
     policy: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> DryRun:
     """Decides every user as of a date, chunk by chunk, and applies and logs nothing.
+
+    ``schedule``: whose last review the number of users is held against, as at the gate.
 
     The monthly cash flow, which is derived from the events, is brought up to date first, as
     every review does.
@@ -118,12 +169,16 @@ def dry_run(
     with database.connect("operations", "limits review --dry-run") as conn:
         exponent = recomputes.facts(conn, chosen.currency).exponent
         run = DryRun(as_of, chosen.pack, chosen.policy_hash, chosen.currency, exponent)
+        gate = _Gate(chosen, status.population_before(conn, schedule, as_of))
         reviews.refresh_cash_flow(conn)
         total = reviews.count_users(conn)
         progress(0, total)
         for user_ids in chunks(conn, settings.chunk_users):
-            run.add(decide_users(conn, chosen, as_of, user_ids))
+            decided = decide_users(conn, chosen, as_of, user_ids)
+            run.add(decided)
+            gate.add(decided)
             progress(run.users, max(total, run.users))
+    run.foreseen = gate.foreseen()
     return run
 
 

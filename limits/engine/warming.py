@@ -1,0 +1,22 @@
+"""Loading what a review runs before it is needed: compiled code, once for all processes that are forked later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from limits import capacity
+from limits.casebook.users import make_portfolio
+from limits.decision import review
+from limits.dispositions import dispose
+from limits.store import policies, rows, snapshots
+
+
+def warm(tell: Callable[[], object] = lambda: None) -> None:
+    """Makes everything ready that deciding and applying a shard run; ``tell`` as for ``limits.capacity.warm``."""
+    capacity.warm(tell)
+    policy = policies.read_pack("standard")[-1]
+    portfolio = make_portfolio()
+    decisions = review(portfolio, policy)
+    made = rows.encode(portfolio, decisions, dispose(portfolio, decisions, policy))
+    rows.decode(made.user_id, made.body)
+    snapshots.decode(snapshots.encode(portfolio))
