@@ -23,8 +23,12 @@ WORK = "limits.work"
 #: How long one message is worked on before the worker looks for another one, in seconds.
 TASK_SECONDS = 60.0
 
-#: After this long an unacknowledged message is delivered again: well above the longest task.
+#: After this long an unacknowledged message is delivered again, at least; see ``visibility_seconds``.
 VISIBILITY_SECONDS = 600
+
+#: How long a sender waits for the broker to say that a message is safe. A broker that is out of memory or
+#: disk, or a quorum queue without its majority, never says so.
+CONFIRM_SECONDS = 5.0
 
 #: A queue on a broker that nobody has used for so long is removed by the broker.
 QUEUE_EXPIRES_MS = 7 * 24 * 3600 * 1000
@@ -92,6 +96,15 @@ def make_app(settings: Settings, database: Database, *, role: Role = "worker") -
     return app
 
 
+def visibility_seconds(settings: Settings) -> int:
+    """Where the broker counts time (Redis, the database's queue): longer than any task lasts.
+
+    A task ends ``TASK_SECONDS`` after it began, and the chunk that it is in then. The statements of
+    that chunk wait for a lock no longer than a lease lasts, and are tried again a few times.
+    """
+    return max(VISIBILITY_SECONDS, int(TASK_SECONDS + 10 * settings.lease_seconds))
+
+
 def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, Any]:
     """What depends on the kind of broker."""
     # A sender gives up soon: the sweeper sends again, or does the work itself.
@@ -103,7 +116,7 @@ def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, 
             "init_extension": False,
             "wait_time_seconds": 0,
             "polling_interval": 0.2,
-            "visibility_timeout": VISIBILITY_SECONDS,
+            "visibility_timeout": visibility_seconds(settings),
         }
         return {
             "broker_url": "pgmq://localhost",
@@ -116,7 +129,7 @@ def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, 
     if settings.broker_url.startswith("redis"):
         options |= {
             "global_keyprefix": f"{name}:",  # what is not acknowledged is kept apart from that of others too
-            "visibility_timeout": VISIBILITY_SECONDS,
+            "visibility_timeout": visibility_seconds(settings),
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
@@ -128,6 +141,7 @@ def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, 
     return {
         "broker_url": settings.broker_url,
         "broker_transport_options": options,
+        # A quorum queue refuses a prefetch count that holds for a whole channel ("global"): one per consumer.
         "worker_detect_quorum_queues": True,
         "task_default_queue_type": "quorum",
         **_queues(name, {"x-queue-type": "quorum", "x-expires": QUEUE_EXPIRES_MS}),
@@ -145,10 +159,22 @@ def _queues(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def wake(app: Celery, review_id: int, count: int = 1) -> None:
-    """Sends a wake-up for as many workers as find work in a review; BrokerError when it cannot be sent."""
-    with _broker_trouble():
-        for _ in range(min(count, MOST_WAKES)):
-            app.send_task(WORK, args=[review_id], retry=False, ignore_result=True)
+    """Sends a wake-up for as many workers as find work in a review; BrokerError when it cannot be sent.
+
+    A broker that takes a message and does not confirm it within ``CONFIRM_SECONDS`` has not been sent it.
+    """
+    with _broker_trouble(), app.producer_pool.acquire(block=True) as producer:
+        try:
+            for _ in range(min(count, MOST_WAKES)):
+                app.send_task(
+                    WORK, args=[review_id], retry=False, ignore_result=True, producer=producer,
+                    confirm_timeout=CONFIRM_SECONDS,
+                )  # fmt: skip
+        except BaseException:
+            # A late answer must not be taken for that to another message; and to close politely would
+            # wait for a broker that has stopped to listen.
+            producer.connection.collect()
+            raise
 
 
 def probe(app: Celery) -> str:

@@ -1,7 +1,7 @@
 """The clock: a process that owes the reviews whose time has come and sees to it that each is finished.
 
-Several may run. One leads, by a lock that the database drops with the connection; and should
-two ever believe that they lead, the unique key of a review's row decides.
+Several may run. Each owes what is due: the unique key of a review's row decides between them.
+One leads, by a lock that the database drops with the connection, and sweeps and carries out changes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from celery import Celery
 
 from limits import engine
 from limits.engine.asking import today
-from limits.errors import BrokerError, DatabaseError, LimitsError
+from limits.errors import BrokerError, DatabaseError
 from limits.settings import Settings
-from limits.store import reviews, workers
+from limits.store import reviews, schedules, workers
 from limits.store.db import TROUBLE, Connection, Database
 from tasks import jobs
 from tasks.app import Context, make_app, probe
@@ -40,6 +40,35 @@ ACTOR = "scheduler"
 RETRY_SECONDS = 60.0
 
 
+#: Dates that have come are looked for at least so often, in seconds, however seldom a tick is.
+OWE_SECONDS = 60.0
+
+
+class Ower:
+    """Owes the reviews that are due, beside the clock's ticks: those may last. Leads or not, for racing is safe."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._owing = engine.Owing()
+        self._conn: Connection | None = None
+
+    def tick(self) -> None:
+        """Settles the dates of all schedules that have come. Trouble is for the next tick."""
+        try:
+            if self._conn is None or self._conn.closed:
+                self._conn = self._context.database.connect("worker", "limits scheduler owes")
+            self._owing.look(self._conn, now=schedules.now(self._conn), actor=ACTOR)
+        except (*TROUBLE, DatabaseError) as error:
+            log.warning("nothing owed: the database", error=" ".join(str(error).split()))
+            self.close()
+
+    def close(self) -> None:
+        """Gives up the connection."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+
 class Clock:
     """What happens at every tick."""
 
@@ -52,11 +81,10 @@ class Clock:
         self._pause_until = 0.0
 
     def tick(self) -> None:
-        """Owes what is due, carries out changes and sweeps, when this clock leads. Trouble is for the next tick."""
+        """Carries out changes and sweeps, when this clock leads. Trouble is for the next tick."""
         try:
             conn = self._lead()
             if conn is not None:
-                self._owe(conn)
                 self._carry_out()
                 self._sweep(conn)
         except (*TROUBLE, DatabaseError) as error:
@@ -80,16 +108,6 @@ class Clock:
                 log.info("this scheduler leads", scheduler=self._context.name)
         return self._conn if self._leads else None
 
-    def _owe(self, conn: Connection) -> None:
-        now = dt.datetime.now(dt.UTC)
-        for schedule in workers.list_schedules(conn):
-            try:
-                engine.review_today(conn, schedule, now=now, actor=ACTOR)
-            except DatabaseError:
-                raise
-            except LimitsError as error:  # a policy or time zone that cannot be used: the others go on
-                log.error("no review owed", schedule=schedule.schedule, error=str(error))
-
     def _carry_out(self) -> None:
         """Applies announced changes whose day has come and ends offers past theirs, for as long as a tick."""
         if time.monotonic() < self._pause_until:
@@ -99,6 +117,7 @@ class Clock:
             today(),
             actor=ACTOR,
             role="worker",
+            snapshot_store=self._context.settings.snapshot_store,
             after=self._carried_to,
             seconds=self._context.settings.tick_seconds,
             stop=self._context.stopping,
@@ -131,13 +150,17 @@ def run_scheduler(database: Database, settings: Settings) -> int:
     set_up(settings.log_level)
     context = Context(database, settings, workers.name("scheduler"))
     app = make_app(settings, database)
-    clock = Clock(context, app)
+    clock, ower = Clock(context, app), Ower(context)
     scheduler = BlockingScheduler(
         timezone=dt.UTC,
         # Delivering waits for whoever takes the messages; the clock does not.
-        executors={"default": ThreadPoolExecutor(1), "courier": ThreadPoolExecutor(1)},
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "owing", "courier")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
+    scheduler.add_job(
+        ower.tick, "interval", seconds=min(settings.tick_seconds, OWE_SECONDS), id="owe", executor="owing",
+        next_run_time=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
     scheduler.add_job(
         clock.tick, "interval", seconds=settings.tick_seconds, id="tick", next_run_time=dt.datetime.now(dt.UTC)
     )
@@ -160,5 +183,6 @@ def run_scheduler(database: Database, settings: Settings) -> int:
         log.info("scheduler ready", scheduler=context.name, tick_seconds=settings.tick_seconds)
         scheduler.start()
     clock.close()
+    ower.close()
     log.info("scheduler stopped", scheduler=context.name)
     return 0

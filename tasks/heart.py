@@ -38,8 +38,12 @@ class Heart:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop(10)
+
+    def stop(self, seconds: float) -> None:
+        """The last beat takes the row away; waits for it, so long at most."""
         self._end.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=seconds)
 
     def _run(self) -> None:
         settings = self._context.settings

@@ -63,4 +63,8 @@ def _is_message(payload: Any) -> bool:
     properties, headers = payload.get("properties"), payload.get("headers")
     if not isinstance(properties, dict) or not isinstance(headers, dict | None):
         return False
+    if properties.get("body_encoding") not in (None, "base64"):
+        return False
+    if any(not isinstance(value, str) for key, value in (headers or {}).items() if key in ("id", "task")):
+        return False
     return isinstance(properties.get("delivery_tag"), str) and isinstance(properties.get("delivery_info"), dict)

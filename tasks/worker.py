@@ -11,16 +11,19 @@ from typing import Any
 import structlog
 from celery import signals
 from celery.platforms import SecurityWarning
+from celery.worker import consumer, state
 
-from limits import capacity
-from limits.errors import BrokerError
+from limits.engine.asking import today
+from limits.engine.warming import warm
+from limits.errors import BrokerError, DatabaseError
 from limits.settings import Settings
-from limits.store import workers
-from limits.store.db import Connection, Database
+from limits.store import packing, workers
+from limits.store.db import TROUBLE, Connection, Database
 from tasks import jobs
 from tasks.app import Context, make_app
 from tasks.heart import Heart
 from tasks.logs import set_up
+from tasks.pool import TaskPool
 from tasks.sweep import sweep
 
 log = structlog.get_logger()
@@ -29,31 +32,48 @@ log = structlog.get_logger()
 SHUTDOWN_SECONDS = 20.0
 
 
+class _Consumer(consumer.Consumer):
+    """Celery's, without the 28 queues for messages with an ETA that it makes beside a quorum queue: none has one."""
+
+    class Blueprint(consumer.Consumer.Blueprint):
+        """The steps of a consumer's start."""
+
+        default_steps = [  # noqa: RUF012  as Celery has it
+            step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
+
+
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _load_forecast() -> None:
-    """Loads the forecast's kernels once, so that the processes forked later find them in memory."""
+def _load(database: Database) -> None:
+    """Loads all compiled code once, so that the processes forked later find it in memory."""
     began = time.monotonic()
-    capacity.warm(lambda: log.info("compiling the forecast, once on this machine: some 15 seconds"))
+    warm(lambda: log.info("compiling the forecast, once on this machine: some 20 seconds"))
+    try:
+        with database.connect("worker", "limits worker") as conn:
+            packing.warm(conn, today())
+    except (*TROUBLE, DatabaseError) as error:  # the first shard loads it then
+        log.warning("nothing packed to try", error=" ".join(str(error).split()))
     log.info("forecast loaded", seconds=round(time.monotonic() - began, 1))
 
 
-def _leave(name: str) -> None:
+def _leave(name: str, heart: Heart) -> None:
     """Ends a process whose broker's client does not come to an end.
 
     By now every child has put its work down, and what was leased is given back or runs out.
     """
     log.warning("the broker's client did not stop in time; leaving without it", worker=name)
+    heart.stop(3)
     os._exit(0)
 
 
 def run_worker(database: Database, settings: Settings, *, concurrency: int | None = None) -> int:
     """Works until SIGTERM (or Ctrl-C): then what is leased is given back and the exit code returned."""
     set_up(settings.log_level)
-    _load_forecast()
+    _load(database)
     count = concurrency or settings.concurrency or cores()
     context = Context(database, settings, workers.name("worker"))
     app = make_app(settings, database)
@@ -62,7 +82,7 @@ def run_worker(database: Database, settings: Settings, *, concurrency: int | Non
     def stop(**_: Any) -> None:
         if not context.stop():
             context.stop.set()
-            watchdog = threading.Timer(SHUTDOWN_SECONDS, _leave, [context.name])
+            watchdog = threading.Timer(SHUTDOWN_SECONDS, _leave, [context.name, heart])
             watchdog.daemon = True
             watchdog.start()
 
@@ -70,9 +90,13 @@ def run_worker(database: Database, settings: Settings, *, concurrency: int | Non
         """Celery leaves logging alone when somebody listens to this signal."""
 
     def sweep_too(conn: Connection) -> None:
-        # So that a worker alone, without a scheduler, takes up what another one left.
+        # So that a worker alone, without a scheduler, takes up what another one left. Only for processes
+        # that have nothing to do: wake-ups of many busy machines would pile up all night.
+        idle = count - len(state.reserved_requests)
+        if idle <= 0:
+            return
         try:
-            sweep(conn, app, most=count)
+            sweep(conn, app, most=idle)
         except BrokerError as error:
             log.warning("no wake-ups sent", error=str(error))
 
@@ -80,10 +104,13 @@ def run_worker(database: Database, settings: Settings, *, concurrency: int | Non
     warnings.filterwarnings("ignore", category=SecurityWarning)
     signals.worker_shutting_down.connect(stop, weak=False)
     signals.setup_logging.connect(keep_logging, weak=False)
-    with Heart(context, "worker", doing=f"{count} processes", also=sweep_too):
+    signals.worker_process_init.connect(jobs.leave_in_order, weak=False)
+    heart = Heart(context, "worker", doing=f"{count} processes", also=sweep_too)
+    with heart:
         worker = app.Worker(
             concurrency=count,
-            pool="prefork",
+            pool=TaskPool,
+            consumer_cls=_Consumer,
             hostname=f"{context.name}@limits",
             loglevel=settings.log_level.upper(),
             quiet=True,
