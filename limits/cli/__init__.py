@@ -23,6 +23,7 @@ from limits.cli import (
     change,
     data,
     demo,
+    gate,
     log,
     notices,
     override,
@@ -31,6 +32,8 @@ from limits.cli import (
     review,
     samples,
     services,
+    snapshot,
+    status,
     user,
     whatif,
 )
@@ -51,8 +54,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, user, whatif, override, change, log, notices, referral, backtest, bench,
-    samples,
+    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, notices, referral,
+    backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)
 

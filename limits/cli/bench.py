@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.bench.nightly.figures import Nightly
+    from limits.settings import Settings
 
 bench = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Measure speed on this machine, and what made-up data show."
@@ -74,3 +85,120 @@ def season_command(
         strong=True,
     )
     table(("estimator", *seasonal.MOVES, "CPU ms"), seasonal.estimator_rows(ways), numbers=(*seasonal.MOVES, "CPU ms"))
+
+
+@bench.command("nightly")
+def nightly_command(
+    users: Annotated[int, typer.Option(min=500, max=1_000_000_000, help="Made-up users.")] = 100_000,
+    months: Annotated[int, typer.Option(min=6, max=36, help="Whole months of cash flow of each.")] = 24,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes, and processes of the floor.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="The same seed makes the same users.")] = 1,
+    sizes: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Several numbers of users in place of one: what a user costs by size."),
+    ] = None,
+    as_of: Annotated[
+        str | None, common.date_option("--as-of", "The business date, before today (UTC). Default: the newest 15th.")
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Users of the loop over users; 0: leave it out.")
+    ] = 200,
+    lean: Annotated[
+        bool, typer.Option("--lean", help="Leave out what a small disk cannot hold; it is said what.")
+    ] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the database, and say where it is.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print tables for a page of documentation.")] = False,
+    json: common.Json = False,
+) -> None:
+    """A nightly review of made-up users by real worker processes, beside its floor and a loop over users.
+
+    On a PostgreSQL of its own in a temporary folder; the database of the settings is not touched.
+    """
+    from limits.bench.nightly import measuring
+    from limits.terminal import note, print_json, progress
+    from tasks.logs import set_up
+
+    set_up("warning")  # standard output is for results
+    date: Any = as_of
+    date = date or measuring.usual_date(common.today())
+    if date >= common.today():
+        raise typer.BadParameter(
+            f"--as-of {date}: the day after is reviewed too, so it must be before {common.today()}"
+        )
+    common.load_forecast()
+    found = []
+    with _ended_by_signals():
+        for size in _read_sizes(sizes) if sizes else [users]:
+            run = measuring.Run(size, months, workers, seed, date, lean=lean, keep=keep, sample=sample)
+            found.append(
+                measuring.measure(
+                    run,
+                    start=_start_worker,
+                    bar=lambda what: progress(what, quiet=json),
+                    kept=lambda folder: note(f"kept: LIMITS_HOME={folder}"),
+                )
+            )
+    if json:
+        print_json({"sizes": [one.as_dict() for one in found]} if sizes else found[0].as_dict())
+    else:
+        _print_nightly(found, markdown=markdown)
+
+
+def _read_sizes(text: str) -> list[int]:
+    if not re.fullmatch(r"[0-9]{3,10}(,[0-9]{3,10})*", text) or min(map(int, text.split(","))) < 500:
+        raise typer.BadParameter(f"--sizes {text!r}: write numbers of at least 500, such as 10000,100000,1000000")
+    return [int(size) for size in text.split(",")]
+
+
+def _start_worker(settings: Settings, count: int, output: Path) -> subprocess.Popen[bytes]:
+    """`limits worker` with the settings of the benchmark, as anybody would start it."""
+    from limits.cli.supervise import end_with_parent
+    from limits.cli.working import command, environment
+
+    with output.open("wb") as file:
+        return subprocess.Popen(
+            command("worker", "--concurrency", str(count)),
+            # What a pool leaves behind when it is told to stop goes with the folder.
+            env=environment(settings) | {"TMPDIR": str(output.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            preexec_fn=end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 (no threads here)
+        )
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM ends the command like Ctrl-C, so that workers, database and folder are gone afterwards."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_nightly(found: list[Nightly], *, markdown: bool) -> None:
+    from limits.bench.nightly import figures
+    from limits.terminal import say, table
+
+    def show(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+        if markdown:
+            say(figures.markdown(columns, rows))
+        else:
+            table(columns, rows, numbers=columns[1:])
+        say()
+
+    for one in found:
+        say(one.heading(), strong=True)
+        say()
+        show(figures.STAGE_COLUMNS, one.stage_rows())
+        show(("what", "figure"), one.rows())
+    if len(found) > 1:
+        say("what a user costs by the number of users", strong=True)
+        say()
+        show(figures.SIZE_COLUMNS, figures.size_rows(found))

@@ -251,8 +251,9 @@ def accept_change(
     with common.database(settings) as database:
         common.load_forecast()
         made = engine.accept(
-            database, change_id, key=key, actor=common.the_actor(settings, actor), as_of=date, policy=policy
-        )
+            database, change_id, key=key, actor=common.the_actor(settings, actor), as_of=date, policy=policy,
+            snapshot_store=settings.snapshot_store,
+        )  # fmt: skip
     if json:
         print_json({"change": _as_dict(made.change), "decision": made.entry.as_dict(), "repeated": made.repeated})
         return
@@ -305,7 +306,10 @@ def run_changes(
     date: Any = as_of or common.today()
     with common.database(settings) as database:
         common.load_forecast()
-        run = engine.due_changes(database, date, actor=common.the_actor(settings, actor), policy=policy)
+        run = engine.due_changes(
+            database, date, actor=common.the_actor(settings, actor), policy=policy,
+            snapshot_store=settings.snapshot_store,
+        )  # fmt: skip
     if json:
         counts = {"applied": run.applied, "suppressed": run.suppressed, "expired": run.expired}
         waiting = [{"change_id": number, "reason": why} for number, why in run.waiting.items()]

@@ -8,15 +8,19 @@ import enum
 import getpass
 import os
 import re
+import shlex
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from limits.settings import Settings
-    from limits.store.db import Database
+    from limits.store.db import Connection, Database
+
+#: Characters of the name of a schedule, as the database takes them.
+LONGEST_NAME = 100
 
 #: Why something takes long that is quick the next time.
 COMPILING = "compiling the forecast, once on this machine; it takes some 15 seconds"
@@ -57,6 +61,14 @@ def read_words(text: str) -> str:
     return text
 
 
+def read_schedule_name(text: str) -> str:
+    """A name of a schedule: words, and no more than the database takes."""
+    name = read_words(text)
+    if len(name) > LONGEST_NAME:
+        raise typer.BadParameter(f"a name of {len(name):,} characters is too long; {LONGEST_NAME} are possible")
+    return name
+
+
 def number_argument(name: str, help_text: str) -> Any:
     """A positional id."""
     return typer.Argument(parser=read_number, metavar=name, help=help_text, show_default=False)
@@ -72,9 +84,9 @@ def date_option(name: str, help_text: str) -> Any:
     return typer.Option(name, parser=read_date, metavar="DATE", help=help_text, show_default=False)
 
 
-def words_option(name: str, help_text: str, metavar: str = "TEXT") -> Any:
+def words_option(name: str, help_text: str, metavar: str = "TEXT", *, parser: Callable[[str], str] = read_words) -> Any:
     """A text given by name."""
-    return typer.Option(name, parser=read_words, metavar=metavar, help=help_text, show_default=False)
+    return typer.Option(name, parser=parser, metavar=metavar, help=help_text, show_default=False)
 
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -107,6 +119,23 @@ def the_actor(settings: Settings, given: str | None) -> str:
     except (KeyError, OSError):
         user = f"uid{os.getuid()}"
     return f"{user}@{socket.gethostname()}"
+
+
+def schedule_hint(conn: Connection, settings: Settings) -> str:
+    """The command that adds a schedule by a policy that may decide today: the settings' own, else an approved pack."""
+    from limits import engine
+    from limits.errors import PolicyError, PolicyNotApproved
+    from limits.store import approvals, policies
+
+    approved = [row.pack for row in reversed(approvals.history(conn)) if row.state == "approved"]
+    shipped = policies.pack_names()
+    for name in dict.fromkeys((settings.policy, *(pack for pack in approved if pack in shipped))):
+        with contextlib.suppress(PolicyError, PolicyNotApproved):
+            approvals.require_policy(conn, engine.policy_for(name, today()))
+            return f"limits schedule add nightly --policy {shlex.quote(name)}"
+    return (
+        "limits schedule add nightly --policy FILE, with the file of a policy that is approved: limits policy history"
+    )
 
 
 def load_forecast() -> None:

@@ -1,7 +1,8 @@
-"""limits import, limits quarantine: what comes in, and what was not let in."""
+"""limits import, limits quarantine, limits data: what comes in, what was not let in, what is kept ready."""
 
 from __future__ import annotations
 
+import datetime as dt
 import enum
 from pathlib import Path
 from typing import Annotated
@@ -26,12 +27,14 @@ class Kind(enum.StrEnum):
 
 
 quarantine = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Rows that an import did not let in.")
+data = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What is kept ready for reviews.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("import")(import_command)
     app.add_typer(quarantine, name="quarantine")
+    app.add_typer(data, name="data")
 
 
 def import_command(
@@ -96,3 +99,29 @@ def list_quarantine(
         columns = ("import", "source", "file", "line", "reason", "detail")
         names = ("import_id", "source", "file_name", "line", "reason", "detail")
         table(columns, [tuple(str(row[name]) for name in names) for row in rows], numbers=("import", "line"))
+
+
+@data.command("pack")
+def pack_command(
+    as_of: Annotated[dt.date | None, common.date_option("--as-of", "For reviews of this date. Default: today.")] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Every user anew, not only those who changed.")] = False,
+    json: common.Json = False,
+) -> None:
+    """Pack what reviews read of users. A review does so itself; --all mends what limits doctor finds wrong."""
+    from limits.store import packing
+    from limits.store.reviews import refresh_cash_flow
+    from limits.terminal import print_json, progress, say
+
+    day = as_of or common.today()
+    with (
+        common.database() as database,
+        database.connect("worker", "limits data pack") as conn,
+        progress("packing users", quiet=json) as bar,
+    ):
+        refresh_cash_flow(conn)
+        pack = packing.rebuild if everybody else packing.refresh
+        users = pack(conn, day, progress=bar)
+    if json:
+        print_json({"as_of": day.isoformat(), "all": everybody, "packed": users})
+    else:
+        say(f"packed {users:,} users for reviews of {day}")

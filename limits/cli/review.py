@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,6 +23,12 @@ review = typer.Typer(
 #: Users without a decision that are shown by name.
 EXAMPLES = 10
 
+#: Ceilings that are shown, those that bound most first.
+REASONS = 10
+
+#: What a running review does, by its stage.
+_STAGES = {"decide": "deciding", "apply": "applying"}
+
 ScheduleName = Annotated[str | None, common.words_option("--schedule", "Only reviews of this schedule.", "NAME")]
 
 
@@ -34,7 +41,13 @@ def register(app: typer.Typer) -> None:
 def run_review(
     as_of: Annotated[str, common.date_option("--as-of", "The business date (UTC) that everybody is reviewed for.")],
     schedule: Annotated[
-        str, common.words_option("--schedule", "The schedule it counts for: one review for each date.", "NAME")
+        str,
+        common.words_option(
+            "--schedule",
+            "The schedule it counts for: one review for each date.",
+            "NAME",
+            parser=common.read_schedule_name,
+        ),
     ] = "manual",
     policy: common.PolicyName = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and print; apply and log nothing.")] = False,
@@ -42,13 +55,18 @@ def run_review(
     json: common.Json = False,
 ) -> None:
     """Review everybody now, by the worker processes, and wait for it. The same date again changes nothing."""
+    from limits import engine
     from limits.settings import get_settings
 
     settings = get_settings()
     date: Any = as_of  # the option's parser has made a date of it
     with common.database(settings) as database:
+        with database.connect("operations", "limits review") as conn:
+            _note_unknown_schedule(conn, schedule)
+            if dry_run:
+                policy = policy or engine.usual_policy(conn, settings, schedule)
         if dry_run:
-            _dry_run(database, settings, date, policy, json=json)
+            _dry_run(database, settings, date, schedule, policy, json=json)
             return
         who = common.the_actor(settings, actor)
         row = run_now(database, settings, as_of=date, schedule=schedule, policy=policy, actor=who, quiet=json)
@@ -85,21 +103,54 @@ def run_now(
     from limits.terminal import note, progress
 
     row = engine.request_review(database, settings, as_of=as_of, actor=actor, schedule=schedule, policy=policy)
-    if row.is_final:
+    if not row.created:
         if not quiet:
-            note(
-                f"schedule {schedule} has been reviewed as of {as_of} (review {row.review_id}): nothing was changed now"
-            )
+            note(_there_already(row, schedule, as_of))
         _note_other_policy(row, policy, as_of)
+    if row.is_final:
         return row
-    if not row.created and not quiet:
-        note(f"review {row.review_id} of schedule {schedule} as of {as_of} is there already; seeing it through")
     with (
-        workers_at_hand(database, settings) as check,
+        workers_at_hand(database, settings, row.review_id) as check,
         progress(f"review {row.review_id} as of {as_of}", quiet=quiet) as bar,
     ):
         see_through(database, settings, row.review_id, bar=bar, check=check)
-    return dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
+    done = dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
+    _note_nobody(done)
+    return done
+
+
+def _note_unknown_schedule(conn: Connection, name: str) -> None:
+    """Says so where a review is run under a name that no schedule has, though there are schedules: it may be a slip."""
+    from limits import engine
+    from limits.store import schedules
+    from limits.terminal import note
+
+    names = [row.schedule for row in schedules.list_schedules(conn)]
+    if not names or name in (engine.MANUAL, *names):
+        return
+    there = ", ".join(names[:EXAMPLES]) + (f" and {len(names) - EXAMPLES:,} more" if len(names) > EXAMPLES else "")
+    note(f"there is no schedule {name!r}, so the review counts under that name alone; there are: {there}")
+
+
+def _there_already(row: ReviewRow, schedule: str, as_of: dt.date) -> str:
+    """What becomes of a review that is asked for once more."""
+    if not row.is_final:
+        return f"review {row.review_id} of schedule {schedule} as of {as_of} is there already; seeing it through"
+    if row.state == "done":
+        return f"schedule {schedule} has been reviewed as of {as_of} (review {row.review_id}): nothing was changed now"
+    return (
+        f"the review of schedule {schedule} as of {as_of} (review {row.review_id}) is {row.state}: nothing was changed "
+        "now; another --schedule can review the date"
+    )
+
+
+def _note_nobody(row: ReviewRow) -> None:
+    """Says so where a review is done and has decided nobody."""
+    from limits.terminal import note
+
+    aside = (row.users_quarantined or 0) + (row.users_skipped or 0)
+    if row.state == "done" and row.users_total == aside > 0:
+        note(f"nobody was decided: all {aside:,} users were set aside; `limits review show {row.review_id}` says why")
 
 
 def _note_other_policy(row: ReviewRow, policy: str | None, as_of: dt.date) -> None:
@@ -138,7 +189,7 @@ def list_reviews(
                 str(row.review_id),
                 row.business_date.isoformat(),
                 row.schedule or f"{row.kind}: {row.reason}",
-                row.state,
+                row.state if row.state != "running" else _STAGES[row.stage],
                 *(_count(n) for n in (row.users_total, row.users_raised, row.users_held, row.users_lowered)),
                 _count(_aside(row)),
                 row.actor,
@@ -169,11 +220,15 @@ def show_review(
 
 def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
     """A review for a machine: plain values, amounts in minor units."""
+    from limits.cli.gate import event_dict
+    from limits.cli.story import budget_dict, times, unapplied_dict
     from limits.reasons import Reason
-    from limits.store import pending, reviews
+    from limits.store import gates, pending, reviews, status
     from limits.store.log import ACTIONS, reason_code
 
     seen = reviews.progress(conn, row.review_id)
+    events = gates.events(conn, row.review_id)
+    worked, held, rate = times(seen, events)
     waiting = pending.opened_by(conn, row.review_id)
     reasons = [
         {"action": ACTIONS[r["action"]], "binding": reason_code(Reason(r["binding"])), "users": r["users"]}
@@ -186,6 +241,11 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
         "as_of": row.business_date.isoformat(),
         "state": row.state,
         "error": row.error,
+        "stage": row.stage,
+        "released_shards": row.released_shards,
+        "gate": [event_dict(event) for event in events],
+        "decided_not_applied": unapplied_dict(status.unapplied(conn, row.review_id)),
+        "budget": budget_dict(gates.budget(conn, row.review_id)),
         "actor": row.actor,
         "reason": row.reason,
         "policy_hash": row.policy_hash.hex(),
@@ -204,24 +264,30 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
         "started_at": row.started_at.isoformat() if row.started_at else None,
         "finished_at": row.finished_at.isoformat() if row.finished_at else None,
         "seconds": round(seen.seconds, 3),
+        "seconds_worked": round(worked, 3),
+        "seconds_held": round(held, 3),
+        "users_per_second": round(rate, 1),
     }
 
 
 def _print_review(conn: Connection, row: ReviewRow) -> None:
+    from limits.cli.gate import held_lines
+    from limits.cli.story import budget_line, story_lines, time_line, unapplied_lines
     from limits.money import money
     from limits.policy import parse_policy
-    from limits.reasons import Reason
-    from limits.store import pending, policies, recomputes, reviews
-    from limits.store.log import ACTIONS, reason_text
-    from limits.terminal import bars, say
+    from limits.store import gates, pending, policies, recomputes, reviews, status
+    from limits.terminal import say
 
     seen = reviews.progress(conn, row.review_id)
     policy = parse_policy(policies.load_policy(conn, row.policy_hash), file="its policy")
     currency = policy.currency
     exponent = recomputes.facts(conn, currency).exponent
-    say(f"Review {row.review_id} as of {row.business_date}: {row.state}", strong=True)
+    stage = f", {_STAGES[row.stage]}" if row.state == "running" else ""
+    say(f"Review {row.review_id} as of {row.business_date}: {row.state}{stage}", strong=True)
     if row.error:
-        say(f"  error      {row.error}")
+        say(f"  {'held' if row.state == 'held' else 'error':<10} {row.error}")
+    for line in held_lines(conn, row):
+        say(f"  {line}")
     say(f"  schedule   {row.schedule or row.kind}" + (f": {row.reason}" if row.reason else ""))
     say(f"  actor      {row.actor}")
     say(f"  policy     {policy.pack} of {policy.effective_on}, sha256 {row.policy_hash.hex()}")
@@ -229,20 +295,25 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
         f"  users      {_count(row.users_total)}: {seen.raised:,} raised, {seen.held:,} held, "
         f"{seen.lowered:,} lowered, {seen.quarantined:,} quarantined, {seen.skipped:,} skipped"
     )
+    budget = gates.budget(conn, row.review_id)
+    left = status.unapplied(conn, row.review_id)
+    for number, line in enumerate(unapplied_lines(left, (exponent, currency), budget)):
+        say(f"  {'' if number else 'decided':<10} {line}")
     waiting = pending.opened_by(conn, row.review_id)
     if any(waiting.values()):
         say(f"  waiting    {waiting['offer']:,} offered, {waiting['announced']:,} announced, held until then")
     if row.exposure_before_minor is not None and row.exposure_after_minor is not None:
         before, after = (money(n, exponent, currency) for n in (row.exposure_before_minor, row.exposure_after_minor))
         say(f"  exposure   {before} before, {after} after")
-    say(f"  time       {seen.seconds:.1f} s, {seen.users_per_second:,.0f} users a second")
-    reasons = reviews.binding_reasons(conn, row)
-    if reasons:
-        say("  lowest ceiling of each decision")
-        bars([
-            (f"{ACTIONS[r['action']]:<7}", r["users"], f"{r['users']:,}  {reason_text(Reason(r['binding']))}")
-            for r in reasons[:10]
-        ])  # fmt: skip
+    if budget is not None:
+        say(f"  budget     {budget_line(budget, (exponent, currency))}")
+    events = gates.events(conn, row.review_id)
+    say(f"  time       {time_line(seen, events)}")
+    if row.kind == "scheduled":
+        say("  what happened")
+        for line in story_lines(row, events, (exponent, currency)):
+            say(f"    {line}")
+    _print_reasons([((r["action"], r["binding"]), r["users"]) for r in reviews.binding_reasons(conn, row)])
     _print_exceptions(
         [
             (e["user_id"], e["outcome"], e["reason"], e["detail"])
@@ -250,6 +321,23 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
         ],
         seen.quarantined + seen.skipped,
     )
+
+
+def _print_reasons(rows: Sequence[tuple[tuple[int, int], int]]) -> None:
+    """How many decisions each ceiling bound, by (action, reason), most first."""
+    from limits.reasons import Reason
+    from limits.store.log import ACTIONS, reason_text
+    from limits.terminal import bars, say
+
+    if rows:
+        say("  lowest ceiling of each decision")
+        bars([
+            (f"{ACTIONS[action]:<7}", users, f"{users:,}  {reason_text(Reason(reason))}")
+            for (action, reason), users in rows[:REASONS]
+        ])  # fmt: skip
+    if len(rows) > REASONS:
+        rest = sum(users for _, users in rows[REASONS:])
+        say(f"  and {len(rows) - REASONS:,} more, of {rest:,} users; --json lists them all")
 
 
 def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int) -> None:
@@ -262,13 +350,15 @@ def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int) -> None
         note(f"and {total - len(rows):,} more; `limits review show` with --json lists those of a review")
 
 
-def _dry_run(database: Database, settings: Settings, as_of: dt.date, policy: str | None, *, json: bool) -> None:
+def _dry_run(
+    database: Database, settings: Settings, as_of: dt.date, schedule: str, policy: str | None, *, json: bool
+) -> None:
     from limits import engine
     from limits.terminal import print_json, progress
 
     common.load_forecast()
     with progress(f"trying a review as of {as_of}", quiet=json) as bar:
-        run = engine.dry_run(database, settings, as_of=as_of, policy=policy, progress=bar)
+        run = engine.dry_run(database, settings, as_of=as_of, schedule=schedule, policy=policy, progress=bar)
     if json:
         print_json(_dry_run_dict(run))
     else:
@@ -276,6 +366,7 @@ def _dry_run(database: Database, settings: Settings, as_of: dt.date, policy: str
 
 
 def _dry_run_dict(run: DryRun) -> dict[str, Any]:
+    from limits.cli.story import foreseen_dict
     from limits.store.log import ACTIONS, reason_code
 
     movers = [
@@ -314,13 +405,15 @@ def _dry_run_dict(run: DryRun) -> dict[str, Any]:
             for (outcome, reason), users in run.exceptions.most_common()
         ],
         "movers": movers,
+        **foreseen_dict(run.foreseen),
     }
 
 
 def _print_dry_run(run: DryRun) -> None:
+    from limits.cli.story import foreseen_lines
     from limits.money import major, money
-    from limits.store.log import ACTIONS, reason_code, reason_text
-    from limits.terminal import bars, say, table
+    from limits.store.log import reason_code
+    from limits.terminal import say, table
 
     say(f"A review as of {run.as_of} by policy {run.pack} would come to this; nothing was changed", strong=True)
     say(
@@ -333,12 +426,9 @@ def _print_dry_run(run: DryRun) -> None:
         money(n, run.exponent, run.currency) for n in (run.exposure_before_minor, run.exposure_after_minor)
     )
     say(f"  exposure   {before} before, {after} after")
-    if run.reasons:
-        say("  lowest ceiling of each decision")
-        bars([
-            (f"{ACTIONS[action]:<7}", users, f"{users:,}  {reason_text(reason)}")
-            for (action, reason), users in run.reasons.most_common(10)
-        ])  # fmt: skip
+    for label, text in foreseen_lines(run.foreseen, (run.exponent, run.currency)):
+        say(f"  {label:<10} {text}")
+    _print_reasons(run.reasons.most_common())
     if run.raises or run.cuts:
         say("  the largest changes")
         table(

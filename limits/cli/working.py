@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from limits.cli.supervise import GRACE_SECONDS, end_with_parent
-from limits.errors import BrokerError, LimitsError
-from limits.terminal import note
+from limits.errors import BrokerError, KillSwitchEngaged, LimitsError
+from limits.terminal import ctrl_c, note
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -44,16 +44,23 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def workers_at_hand(database: Database, settings: Settings) -> Iterator[Callable[[], None]]:
+def workers_at_hand(
+    database: Database, settings: Settings, review_id: int | None = None
+) -> Iterator[Callable[[], None]]:
     """At least one worker while it lasts; where none is there, one is started and stopped here.
 
     Gives a function to call now and then: it starts a worker when those that were there are
-    gone, and raises LimitsError when the one started here has ended.
+    gone, and raises LimitsError when the one started here has ended. ``review_id``: the review
+    that is waited for; whoever interrupts the waiting is told what becomes of it.
     """
     own = _OwnWorker(database, settings)
     try:
         own.check()
         yield own.check
+    except KeyboardInterrupt:
+        if review_id is not None:
+            note(own.without_us(review_id))
+        raise
     finally:
         own.stop()
 
@@ -86,6 +93,21 @@ class _OwnWorker:
             rows = workers.list_workers(conn, "worker", max_age=workers.ALIVE_SECONDS)
         # One of this machine that was killed a moment ago is known by its number.
         return {row.pid for row in rows if row.host != socket.gethostname() or _exists(row.pid)}
+
+    def without_us(self, review_id: int) -> str:
+        """What becomes of a review that is no longer waited for here."""
+        own = set() if self._process is None else {self._process.pid}
+        commands = f"limits review status {review_id}; to stop it: limits review cancel {review_id} --reason '...'"
+        try:
+            others = self._alive() - own
+        except LimitsError:  # the database is away, and with it whoever could say so
+            return f"review {review_id} is no longer waited for; how it stands: {commands}"
+        if others:
+            return f"review {review_id} goes on in the workers; how it stands: {commands}"
+        return (
+            f"review {review_id} rests, as no other worker is alive, and goes on with the next one (limits worker) "
+            f"from where it is; how it stands: {commands}"
+        )
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
@@ -147,15 +169,33 @@ def see_through(
     app = make_app(settings, database, role="operations")
     swept = float("-inf")
     seen: Progress | None = None
-    for seen in engine.watch(database, review_id):
-        check()
-        if seen.users_total is not None:
-            bar(seen.users_done, seen.users_total)
-        if not seen.is_final and time.monotonic() - swept > SWEEP_SECONDS:
-            swept = time.monotonic()
-            _sweep(database, app)
+    with ctrl_c() as pressed:
+        for seen in engine.watch(database, review_id):
+            if pressed.is_set():
+                raise KeyboardInterrupt
+            check()
+            if seen.users_total is not None:
+                bar(seen.users_done, seen.users_total)
+            if not seen.is_final and time.monotonic() - swept > SWEEP_SECONDS:
+                swept = time.monotonic()
+                _sweep(database, app)
+                _refuse_when_stopped(database, seen)
     assert seen is not None, "watching gives at least one look"
     return seen
+
+
+def _refuse_when_stopped(database: Database, seen: Progress) -> None:
+    """KillSwitchEngaged for a review that cannot go on before somebody turns the switch."""
+    from limits.store import gates, reviews
+
+    with database.connect("operations", "limits review") as conn:
+        switch = gates.switch(conn)
+        row = reviews.get(conn, seen.review_id)
+    if switch.engaged and row.stage == "apply" and row.state == "running":
+        raise KillSwitchEngaged(
+            f"review {row.review_id} is decided and waits: the kill switch was engaged by {switch.actor} "
+            f"({switch.reason}); it goes on once somebody else says: limits kill-switch off --reason '...'"
+        )
 
 
 def _sweep(database: Database, app: Celery) -> None:
