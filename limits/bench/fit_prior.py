@@ -42,7 +42,7 @@ from limits.capacity.backtest import QUANTILES, SIMPLE, Fold, folds, ours, pinba
 from limits.capacity.combining import Correlation, capacity_quantiles
 from limits.capacity.forecasting import forecast
 from limits.capacity.local_level import Float, Int
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 from limits.errors import InputError
 from limits.samples import berka, monthly
 from limits.terminal import note, say, table

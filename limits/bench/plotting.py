@@ -11,7 +11,7 @@ from limits.bench.series import Series
 from limits.capacity.backtest import Fold, folds, typical_amount
 from limits.capacity.forecasting import Forecast, forecast
 from limits.capacity.local_level import Float
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 from limits.errors import InputError
 
 #: Probabilities of the calibration curve.
