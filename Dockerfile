@@ -6,8 +6,8 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
 WORKDIR /src
 COPY .ci/requirements.txt .ci/requirements-build.txt .ci/
 # Dependencies first: this layer stays while only our own code changes.
-RUN python -m venv /opt/limits && /opt/limits/bin/pip install --require-hashes -r .ci/requirements.txt
-RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r .ci/requirements-build.txt
+RUN python -m venv /opt/limits && /opt/limits/bin/pip install --no-deps --require-hashes -r .ci/requirements.txt
+RUN python -m venv /opt/build && /opt/build/bin/pip install --no-deps --require-hashes -r .ci/requirements-build.txt
 COPY pyproject.toml README.md CHANGELOG.md ./
 COPY limits limits
 COPY tasks tasks

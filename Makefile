@@ -2,7 +2,7 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover bench-capacity check-optimum fit-prior lock clean
+.PHONY: help setup demo test lint format cover bench bench-capacity bench-scale bench-partitions check-optimum fit-prior lock clean
 BIN := .venv/bin
 # Many tests wait for processes, so that three of them share two cores well.
 JOBS ?= 3
@@ -14,7 +14,10 @@ help:
 	echo 'make lint    ruff, mypy, import-linter'
 	echo 'make format  let ruff rewrite what it can'
 	echo 'make cover   the tests, with the lines they reach'
+	echo 'make bench   a whole nightly review of made-up users beside its floor (BENCH_ARGS="--users 1000000")'
 	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
+	echo 'make bench-scale     many independent databases against one, and the arithmetic to a billion users (BENCH_ARGS=--json)'
+	echo 'make bench-partitions  what partitioning by user would cost a shard (BENCH_ARGS=--json)'
 	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
 	echo 'make fit-prior       the constants of the forecast, fitted and scored on users the fit did not see (FIT_ARGS)'
 	echo 'make lock    write the lock files anew (needs uv)'
@@ -38,8 +41,17 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: setup
+	$(BIN)/limits bench nightly $(BENCH_ARGS)
+
 bench-capacity: setup
 	$(BIN)/limits bench capacity $(BENCH_ARGS)
+
+bench-scale: setup
+	$(BIN)/python -m limits.bench.shared_nothing $(BENCH_ARGS)
+
+bench-partitions: setup
+	$(BIN)/python -m limits.bench.partitions $(BENCH_ARGS)
 
 check-optimum: setup
 	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)

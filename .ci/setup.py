@@ -102,7 +102,9 @@ def with_pip() -> None:
             f"{sys.executable} could not make a virtual environment; on Debian and Ubuntu install python{version}-venv,"
             " or name another Python: make setup PYTHON=/path/to/python3"
         )
-    if not run(*pip(), "install", "-qq", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)):
+    # The lock names every package, so none is looked for (--no-deps): left to itself, pip takes `coverage[toml]`
+    # for another package than the `coverage` that is locked, and stops at the first newer release.
+    if not run(*pip(), "install", "-qq", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)):
         raise SetupFailed("pip could not install the locked dependencies; its message stands above")
 
 
