@@ -231,6 +231,20 @@ def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000
     return user_id
 
 
+def keep_snapshot(conn: Connection, review_id: int, *, shard: int = 0, content: bytes = b"x") -> bytes:
+    """Says that a shard was decided from some bytes, which are no snapshot; their digest."""
+    digest = hashlib.sha256(content).digest()
+    conn.execute(
+        """INSERT INTO limits.snapshots (digest, as_of, users, bytes, body) VALUES (%s, %s, 1, %s, %s)
+           ON CONFLICT DO NOTHING""",
+        (digest, AS_OF, len(content), content),
+    )
+    conn.execute(
+        "INSERT INTO limits.snapshot_uses (review_id, shard, digest) VALUES (%s, %s, %s)", (review_id, shard, digest)
+    )
+    return digest
+
+
 def mark(conn: Connection, user_id: int, *days: dt.date) -> None:
     """Marks the months of the days for the next refresh."""
     with conn.cursor() as cursor:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -23,7 +24,11 @@ from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
 from limits.store.embedded import Embedded  # noqa: E402
-from tests import governance  # noqa: E402
+from tests import governance, packs  # noqa: E402
+
+# The first example of a property may load compiled code, and machines are busy: no example has a time limit.
+hypothesis.settings.register_profile("limits", deadline=None)
+hypothesis.settings.load_profile("limits")
 
 #: Servers outside the tests, and where they are looked for.
 SERVICES = {
@@ -154,14 +159,18 @@ def url_of(server_url: str, database: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str) -> str:
-    """The name of a database with the schema and nothing in it but the shipped policies, approved to decide."""
+def template(server_url: str, scratch: Path) -> str:
+    """The name of a database with the schema and nothing in it but the shipped policies, approved to decide.
+
+    And the policy of the tests' own: the standard one with wide breakers.
+    """
     name = "limits_template"
     execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     made = Database(url_of(server_url, name))
     migrate.apply(made)
     with made.connect("owner", "limits test") as connection:
         governance.approve_shipped(connection)
+        packs.write_pack(connection, scratch, packs.OWN)
     return name
 
 
@@ -176,9 +185,15 @@ def database(server_url: str, template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def settings(database: Database, tmp_path: Path) -> Settings:
+def settings(database: Database, scratch: Path, tmp_path: Path) -> Settings:
     """Settings of that copy: no broker, and chunks small enough for several to fit into a test."""
-    return make_settings(database_url=database.url, broker_url=None, home=tmp_path / "home", chunk_users=3)
+    return make_settings(
+        database_url=database.url,
+        broker_url=None,
+        home=tmp_path / "home",
+        chunk_users=3,
+        policy=str(scratch / f"{packs.OWN}.toml"),
+    )
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ BREACHES = {
                LATERAL (SELECT count(*) AS aside FROM limits.review_exceptions WHERE review_id = r.review_id) x
          WHERE r.state = 'done' AND (l.decided + x.aside <> r.users_total
             OR r.users_raised + r.users_held + r.users_lowered + r.users_quarantined + r.users_skipped
-               <> r.users_total)""",
+               IS DISTINCT FROM r.users_total)""",
     "I2: a user of the plan has neither decision nor exception": """
         SELECT r.review_id, u.user_id
           FROM limits.reviews r JOIN limits.shards s USING (review_id) CROSS JOIN LATERAL unnest(s.user_ids) u(user_id)
@@ -125,7 +125,16 @@ BREACHES = {
           LEFT JOIN LATERAL (SELECT limit_before_minor FROM limits.adjustment_log
                               WHERE user_id = c.user_id AND action < 0 ORDER BY version_after DESC LIMIT 1) l ON true
          WHERE c.limit_before_cut_minor IS DISTINCT FROM l.limit_before_minor""",
-    "nothing stays staged": "SELECT * FROM limits.decision_stage",
+    "decided, not applied, and the review is done": """
+        SELECT p.review_id, p.shard, p.part FROM limits.shard_parts p JOIN limits.reviews r USING (review_id)
+         WHERE r.state = 'done'""",
+    "batches: their sums are not those of the log": """
+        SELECT b.review_id, b.shard, b.users, b.delta, l.users, l.delta
+          FROM (SELECT review_id, shard, sum(users) AS users, sum(delta_minor) AS delta
+                  FROM limits.batches GROUP BY review_id, shard) b
+          FULL JOIN (SELECT review_id, shard, count(*) AS users, sum(limit_after_minor - limit_before_minor) AS delta
+                       FROM limits.adjustment_log GROUP BY review_id, shard) l USING (review_id, shard)
+         WHERE (b.users, b.delta) IS DISTINCT FROM (l.users, l.delta)""",
 }
 
 

@@ -43,10 +43,12 @@ class Process:
         return self.process.pid
 
     def children(self) -> list[int]:
-        """The processes of the pool."""
-        with contextlib.suppress(FileNotFoundError):
-            return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
-        return []
+        """The processes of the pool, whichever thread started them."""
+        found: list[int] = []
+        for thread in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            with contextlib.suppress(FileNotFoundError):
+                found += map(int, thread.read_text().split())
+        return sorted(found)
 
     def signal_all(self, number: int) -> None:
         """Sends a signal to the process and its children."""

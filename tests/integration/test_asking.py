@@ -5,18 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import structlog
 
 from limits import engine
 from limits.decision import review as decide_portfolio
 from limits.engine import asking, deciding
-from limits.errors import KeyReused, NotFound, PolicyError, ReviewRefused, SettingsError, UserHeld
+from limits.errors import KeyReused, NotFound, PolicyError, ReviewRefused
 from limits.settings import Settings
-from limits.store import reviews, workers
+from limits.store import reviews, schedules, snapshots, workers
 from limits.store.db import Connection, Database
-from limits.store.workers import Schedule
 from tests import builders, invariants
+from tests.portfolios import facts
 
 AS_OF = builders.AS_OF
 UTC = dt.UTC
@@ -98,6 +100,33 @@ def test_another_schedule_does_not_go_back_behind_a_later_decision(
     assert {e["reason"] for e in reviews.exceptions(conn, row.review_id)} == {"decided_later"}
 
 
+def test_a_review_that_decides_nobody_is_warned_of_by_whoever_works_on_it(
+    database: Database, settings: Settings, conn: Connection, users: list[int]
+) -> None:
+    """The scheduler's reviews have nobody at a keyboard who could be told."""
+    with structlog.testing.capture_logs() as first:
+        run(database, settings)
+    row = ask(database, settings, AS_OF - dt.timedelta(days=30), schedule="other")
+    with structlog.testing.capture_logs() as second:
+        engine.work(database, settings, row.review_id, worker="test")
+    assert [one for one in first if one["log_level"] == "warning"] == []
+    (warning,) = [one for one in second if one["log_level"] == "warning"]
+    assert warning["event"] == "review decided nobody; see limits review show"
+    assert (warning["review_id"], warning["schedule"], warning["skipped"]) == (row.review_id, "other", len(users))
+
+
+def test_a_schedule_run_by_hand_decides_by_its_own_policy(
+    database: Database, settings: Settings, conn: Connection, users: list[int]
+) -> None:
+    schedules.add_schedule(
+        conn, "nightly", pack="uk", run_at=dt.time(2), time_zone="UTC", starts_on=dt.date(2026, 1, 1)
+    )
+    wanted = {"nightly": "uk", "nobody's": settings.policy}
+    for schedule, pack in wanted.items():
+        row = ask(database, settings, schedule=schedule)
+        assert row.policy_hash == engine.policy_for(pack, AS_OF).policy_hash, schedule
+
+
 def test_a_policy_that_is_not_there_is_named(database: Database, settings: Settings, conn: Connection) -> None:
     with pytest.raises(PolicyError, match="nowhere"):
         ask(database, settings, policy="nowhere")
@@ -172,65 +201,6 @@ def test_a_missing_right_is_nobodys_fault(
 # The clock ----------------------------------------------------------------------------------
 
 
-def schedule(**given: object) -> Schedule:
-    values: dict[str, object] = {
-        "schedule": "nightly",
-        "pack": "standard",
-        "run_at": dt.time(2),
-        "time_zone": "UTC",
-        "paused": False,
-        "starts_on": dt.date(2026, 1, 1),
-        "newest": None,
-    }
-    return Schedule(**{**values, **given})  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("given", "now", "expected"),
-    [
-        ({}, "2026-03-10T02:00:00", "2026-03-10"),
-        ({}, "2026-03-10T01:59:59", "2026-03-09"),
-        ({"newest": dt.date(2026, 3, 9)}, "2026-03-10T01:59:59", None),
-        ({"newest": dt.date(2026, 3, 10)}, "2026-03-10T23:00:00", None),
-        ({"newest": dt.date(2026, 3, 1)}, "2026-03-10T02:00:01", "2026-03-10"),  # missed days are not made up for
-        ({"paused": True}, "2026-03-10T02:00:00", None),
-        ({"starts_on": dt.date(2026, 3, 11)}, "2026-03-10T02:00:00", None),
-        # 02:00 in Shanghai is 18:00 UTC of the day before: that is the business date.
-        ({"time_zone": "Asia/Shanghai"}, "2026-03-10T17:59:59", "2026-03-09"),
-        ({"time_zone": "Asia/Shanghai"}, "2026-03-10T18:00:00", "2026-03-10"),
-        # 02:30 does not exist in Prague on this night, and it starts all the same.
-        ({"time_zone": "Europe/Prague", "run_at": dt.time(2, 30)}, "2026-03-29T01:30:00", "2026-03-29"),
-        # It comes twice on this one, and starts once.
-        (
-            {"time_zone": "Europe/Prague", "run_at": dt.time(2, 30), "newest": dt.date(2026, 10, 25)},
-            "2026-10-25T01:30:00",
-            None,
-        ),
-    ],
-)
-def test_what_a_schedule_owes(given: dict[str, object], now: str, expected: str | None) -> None:
-    date = asking.due(schedule(**given), dt.datetime.fromisoformat(now).replace(tzinfo=UTC))
-    assert date == (dt.date.fromisoformat(expected) if expected else None)
-
-
-def test_a_time_zone_that_is_not_there_is_named() -> None:
-    with pytest.raises(SettingsError, match="Mars/Olympus"):
-        asking.due(schedule(time_zone="Mars/Olympus"), dt.datetime(2026, 3, 10, tzinfo=UTC))
-
-
-def test_the_clock_owes_one_review_a_day(database: Database, conn: Connection) -> None:
-    workers.add_schedule(
-        conn, "nightly", pack="standard", run_at=dt.time(2), time_zone="UTC", starts_on=dt.date(2026, 6, 1)
-    )
-    now = dt.datetime(2026, 6, 30, 3, tzinfo=UTC)
-    with database.connect("worker", "limits test") as clock:
-        for _ in range(3):
-            for row in workers.list_schedules(clock):
-                engine.review_today(clock, row, now=now, actor="scheduler")
-        rows = reviews.list_reviews(clock)
-    assert [(row.schedule, row.business_date) for row in rows] == [("nightly", dt.date(2026, 6, 30))]
-
-
 def test_one_clock_leads_until_its_connection_ends(database: Database) -> None:
     with database.connect("worker", "limits test") as first, database.connect("worker", "limits test") as second:
         assert workers.lead(first)
@@ -294,7 +264,21 @@ def test_a_recompute_decides_what_the_review_decides(
     logged = conn.execute("SELECT user_id, limit_after_minor, input_digest FROM limits.adjustment_log").fetchall()
     assert logged
     for user_id, after, digest in logged:
-        assert (shown[user_id].limit_after_minor, shown[user_id].input_digest) == (after, digest)
+        assert shown[user_id].limit_after_minor == after
+        again = recompute(database, settings, user_id, apply=True, as_of=AS_OF).entry
+        (of_review,) = facts(snapshots.portfolio_of(conn, digest, user_id))
+        (of_one,) = facts(snapshots.load(conn, again.input_digest))
+        of_one |= {name: of_review[name] for name in ("credit_limit", "version", "last_raise_on", "last_cut_on")}
+        assert of_one | {"limit_before_cut": of_review["limit_before_cut"]} == of_review
+
+
+def test_what_one_user_was_decided_from_is_kept_where_the_settings_say(
+    database: Database, settings: Settings, users: list[int], tmp_path: Path
+) -> None:
+    folder = tmp_path / "snapshots"
+    folder.mkdir()
+    entry = recompute(database, settings.model_copy(update={"snapshot_store": folder}), apply=True).entry
+    assert [file.name for file in folder.iterdir()] == [f"{entry.input_digest.hex()}.parquet"]
 
 
 def test_a_key_is_applied_once(database: Database, settings: Settings, conn: Connection, users: list[int]) -> None:
@@ -327,16 +311,20 @@ def test_one_key_clicked_by_many_is_applied_once(
     assert counts(conn)["adjustment_log"] == 1
 
 
-def test_a_user_whom_a_review_holds_is_left_to_it(
+def test_a_user_on_the_list_of_a_review_is_recomputed_at_once_and_decided_again_by_the_review(
     database: Database, settings: Settings, conn: Connection, users: list[int]
 ) -> None:
     row = ask(database, settings)
     reviews.plan(conn, row.review_id, shard_users=10)
-    with pytest.raises(UserHeld, match=f"review {row.review_id} .* holds user 1 since .*try again"):
-        recompute(database, settings, apply=True)
-    assert not recompute(database, settings).applied
+    before = recompute(database, settings, apply=True, key="before")
     engine.work(database, settings, row.review_id, worker="test")
-    assert recompute(database, settings, apply=True).applied
+    after = recompute(database, settings, apply=True, key="after")
+    logged = conn.execute(
+        "SELECT review_id, version_before FROM limits.adjustment_log WHERE user_id = 1 ORDER BY entry_id"
+    ).fetchall()
+    assert [review for review, _ in logged] == [before.entry.review_id, row.review_id, after.entry.review_id]
+    assert conn.execute("SELECT count(*) FROM limits.decided_meanwhile").fetchone() == (0,)
+    invariants.check(conn)
 
 
 def test_what_cannot_be_recomputed_says_why(
@@ -396,3 +384,11 @@ def test_not_even_the_owner_changes_the_log(
     for table in ("adjustment_log", "adjustment_log_2026_06"):
         with pytest.raises(Exception, match="append-only"):
             conn.execute(f"TRUNCATE limits.{table}".encode())
+
+
+def test_where_no_policy_is_named_the_schedule_decides_by_its_own(settings: Settings, conn: Connection) -> None:
+    schedules.add_schedule(
+        conn, "nightly", pack="cz", run_at=dt.time(0), time_zone="UTC", starts_on=dt.date(2026, 1, 1)
+    )
+    assert engine.usual_policy(conn, settings, "nightly") == "cz"
+    assert engine.usual_policy(conn, settings, "by hand") == settings.policy

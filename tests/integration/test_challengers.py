@@ -12,7 +12,7 @@ import pytest
 from limits import engine
 from limits.cli import policy_compare
 from limits.decision import decide
-from limits.engine import challenging, running
+from limits.engine import challenging, shards
 from limits.errors import NotFound
 from limits.reasons import Reason
 from limits.settings import Settings
@@ -63,7 +63,7 @@ def rows(conn: Connection) -> list[tuple[object, ...]]:
 def test_a_challenger_decides_the_same_users_and_changes_nothing(
     database: Database, settings: Settings, conn: Connection, users: list[int]
 ) -> None:
-    for policy in (CAREFUL, LATER, policies.read_pack("cz")[0], policies.read_pack("standard")[0]):
+    for policy in (CAREFUL, LATER, policies.read_pack("cz")[0], policies.read_pack(settings.policy)[0]):
         governance.approve(conn, policy, role="challenger")  # the last one is what decides, and no challenger of itself
     approvals.propose(conn, variant(pack="waiting"), role="challenger", actor="Ann", reason="")
     done = run(database, settings)
@@ -129,11 +129,13 @@ def test_a_challenger_withdrawn_meanwhile_is_a_failure_of_its_own(
     database: Database, settings: Settings, conn: Connection, users: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     number = governance.approve(conn, CAREFUL, role="challenger")
-    monkeypatch.setattr(
-        running,
-        "_wait_for_the_test",
-        lambda: approvals.decide(conn, number, "withdraw", actor="Ann", reason="stop"),
-    )
+    withdrawn: list[bool] = []
+
+    def withdraw(place: str) -> None:
+        if place == "decide.decided" and not withdrawn:
+            withdrawn.append(approvals.decide(conn, number, "withdraw", actor="Ann", reason="stop") is None)
+
+    monkeypatch.setattr(shards, "reach", withdraw)
     run(database, settings)
     assert rows(conn) == []
     (failure,) = comparing.compare(conn, last=1, today=TODAY).failures
@@ -146,14 +148,14 @@ def test_a_user_whose_limit_moved_on_is_logged_once(
     governance.approve(conn, CAREFUL, role="challenger")
     moved: list[int] = []
 
-    def move_one() -> None:
-        if not moved:
+    def move_one(place: str) -> None:
+        if place == "apply.part" and not moved:
             moved.append(1)
             conn.execute(
                 "UPDATE limits.credit_lines SET limit_minor = 150000, opening_limit_minor = 150000 WHERE user_id = 1"
             )
 
-    monkeypatch.setattr(running, "_wait_for_the_test", move_one)
+    monkeypatch.setattr(shards, "reach", move_one)
     run(database, settings)
     assert [(row[0], row[1]) for row in rows(conn)][:2] == [(1, 150_000), (2, 200_000)]
     assert all(row[4] for row in rows(conn))
@@ -202,10 +204,10 @@ def test_rows_are_as_the_challenger_decided(conn: Connection, users: list[int]) 
     assert shadow.decisions is not None
     assert shadow.decisions.limit_after.tolist() == expected.limit_after.tolist()
     expected.reason_bits[0] = 2**62
-    assert len(challengers.encode(1, b"h" * 32, decided.portfolio, expected, decided.digests, "v")) == 5
+    assert len(challengers.encode(1, b"h" * 32, decided.portfolio, expected, decided.digest, "v")) == 5
     expected.binding[0] = 2**15
     with pytest.raises(OverflowError):
-        challengers.encode(1, b"h" * 32, decided.portfolio, expected, decided.digests, "v")
+        challengers.encode(1, b"h" * 32, decided.portfolio, expected, decided.digest, "v")
 
 
 def test_compare_counts_actions_flips_and_missed_payments(

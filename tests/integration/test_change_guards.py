@@ -13,14 +13,10 @@ from limits.store.db import Connection, Database, Role
 from tests import builders, governance, invariants
 
 AS_OF = builders.AS_OF
-STAGED = """
-    INSERT INTO limits.decision_stage (
-        review_id, shard, token, user_id, currency, limit_before_minor, limit_after_minor, version_before, binding,
-        reason_bits, ceilings_minor, lowest_ceiling_minor, floor_minor, capacity_p10_minor, capacity_p50_minor,
-        capacity_p90_minor, capacity_method, months_observed, input_digest, disposition, proposed_minor, effective_on,
-        notice, notice_due_on)
-    VALUES (%(review)s, 0, 1, 1, 'CNY', 500000, %(after)s, 0, 0, 0, %(ceilings)s, %(lowest)s, %(floor)s, 1, 1, 1, 0,
-            12, sha256('x'), %(disposition)s, %(proposed)s, %(effective)s, %(notice)s, %(due)s)"""
+APPLY = """
+    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', 'CNY', sha256('x'), sha256('r'), ARRAY[
+        ROW(1, 500000, %(after)s, 0, 0, 0, %(ceilings)s::bigint[], %(lowest)s, %(floor)s, 1, 1, 1, 0, 12,
+            %(disposition)s, %(proposed)s, %(effective)s, %(notice)s, %(due)s)::limits.decision_row])"""
 #: An offer of what the lowest ceiling allows.
 OFFER = {
     "after": 500_000, "ceilings": [600_000], "lowest": 600_000, "floor": 350_000, "disposition": 1,
@@ -62,27 +58,23 @@ def worker(database: Database) -> Iterator[Connection]:
 def begin(conn: Connection, *, user: int = 1, as_of: dt.date = AS_OF, **about: int | None) -> int:
     """A review of one user that runs, as whoever may work on reviews can make one."""
     found = conn.execute(
-        """INSERT INTO limits.reviews (kind, business_date, state, policy_hash, actor, reason, users_total,
-                                       request_id, change_id)
-           SELECT 'recompute', %s, 'running', policy_hash, 'test', 'test', 1, %s, %s
-             FROM limits.policies WHERE pack = 'p'
-           RETURNING review_id""",
-        (as_of, about.get("request_id"), about.get("change_id")),
+        """SELECT limits.begin_recompute(%s, %s, policy_hash, 'test', 'test', gen_random_uuid()::text, %s, %s)
+             FROM limits.policies WHERE pack = 'p'""",
+        (user, as_of, about.get("request_id"), about.get("change_id")),
     ).fetchone()
     assert found is not None
-    conn.execute(
-        """INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total, state, token,
-                                      leased_by, leased_until)
-           VALUES (%s, 0, %s, %s, %s, 1, 'leased', 1, 'test', now() + interval '1 hour')""",
-        (found[0], user, user, [user]),
-    )
+    builders.keep_snapshot(conn, found[0])
     return int(found[0])
 
 
+def never_was(conn: Connection, review: int) -> None:
+    """Takes a review of one user away that nothing came of, as rolling back its transaction would."""
+    for table in ("snapshot_uses", "shards", "reviews"):
+        conn.execute(f"DELETE FROM limits.{table} WHERE review_id = %s".encode(), (review,))
+
+
 def apply(conn: Connection, review: int, row: dict[str, object]) -> list[int]:
-    with conn.transaction():
-        conn.execute(STAGED, {"review": review, **row})
-        found = conn.execute("SELECT * FROM limits.apply_decisions(%s, 0, 1, 'test')", (review,)).fetchall()
+    found = conn.execute(APPLY, {"review": review, **row}).fetchall()
     return [stale for (stale,) in found]
 
 
@@ -186,8 +178,7 @@ def test_a_change_is_carried_out_as_it_was_made_or_not_at_all(
         apply(worker, review, {**row, **({"due": later} if row["due"] else {})})
     assert refused.value.sqlstate in ("LM003", "LM005")
     assert conn.execute("SELECT state FROM limits.pending_changes").fetchone() == ("open",)
-    conn.execute("DELETE FROM limits.shards WHERE review_id = %s", (review,))
-    conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", (review,))
+    never_was(conn, review)
 
 
 @pytest.mark.parametrize(
@@ -214,8 +205,7 @@ def test_what_was_announced_does_not_end_unheard(
         assert apply(worker, review, AT_ONCE | {"notice": 6, "due": AS_OF}) == []
         assert conn.execute("SELECT state FROM limits.pending_changes").fetchone() == ("suppressed",)
         return
-    conn.execute("DELETE FROM limits.shards WHERE review_id = %s", (review,))
-    conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", (review,))
+    never_was(conn, review)
 
 
 def test_a_change_is_carried_out_once(conn: Connection, worker: Connection) -> None:
@@ -230,8 +220,7 @@ def test_a_change_is_carried_out_once(conn: Connection, worker: Connection) -> N
     third = begin(worker, change_id=1)
     with pytest.raises(psycopg.Error, match="change 1 is applied"):
         apply(worker, third, RAISED)
-    conn.execute("DELETE FROM limits.shards WHERE review_id = %s", (third,))
-    conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", (third,))
+    never_was(conn, third)
 
 
 def test_a_request_is_answered_by_a_decision_about_it(database: Database, conn: Connection, worker: Connection) -> None:
@@ -306,7 +295,8 @@ def test_a_change_does_not_end_otherwise(
         "UPDATE limits.reviews SET change_id = 1",
         "ALTER TABLE limits.consents DISABLE TRIGGER end_raises",
         "SELECT limits.end_raises_of_opted_out()",
-        "SELECT limits.notice_kind(1::smallint)",
+        "SELECT limits.end_answered(NULL, NULL)",
+        "SELECT limits.check_answer(NULL, NULL, NULL)",
     ],
 )
 def test_the_roles_of_the_application_may_not(database: Database, conn: Connection, role: Role, statement: str) -> None:

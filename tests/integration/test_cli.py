@@ -25,7 +25,13 @@ AS_OF = str(builders.AS_OF)
 @pytest.fixture
 def settings(database: Database, settings: Settings) -> Settings:
     return make_settings(
-        database_url=database.url, broker_url=None, home=settings.home, concurrency=1, tick_seconds=1, actor="anna"
+        database_url=database.url,
+        broker_url=None,
+        home=settings.home,
+        policy=settings.policy,
+        concurrency=1,
+        tick_seconds=1,
+        actor="anna",
     )
 
 
@@ -153,6 +159,16 @@ def test_a_review_from_the_command_line(settings: Settings, conn: Connection, us
     invariants.check(conn)
 
 
+@pytest.mark.parametrize(
+    ("pack", "hint"), [("usa", "; did you mean 'us'?"), ("CZ", "; did you mean 'cz'?"), ("qqq", "")]
+)
+def test_a_pack_that_is_not_there_names_those_that_are(settings: Settings, users: None, pack: str, hint: str) -> None:
+    done = limits(settings, "recompute", "1", "--reason", "x", "--as-of", AS_OF, "--policy", pack)
+    assert done.returncode == 2
+    assert_one_sentence(done.stderr, f"there is no policy '{pack}': name a pack (au, ca, cn, cz, eu, in, standard, ")
+    assert done.stderr.endswith(f"a TOML file or a folder of them{hint}\n")
+
+
 def test_one_user_from_the_command_line(settings: Settings, conn: Connection, users: None) -> None:
     call = ["recompute", "1", "--reason", "asked on the phone", "--as-of", AS_OF]
     shown = answer(settings, *call)
@@ -233,7 +249,7 @@ def test_the_doctor_finds_nothing_broken(settings: Settings) -> None:
     assert states == {
         "settings": "ok", "policy": "ok", "database": "ok", "schema": "ok", "roles": "ok", "broker": "ok",
         "approval": "ok", "notices": "ok", "workers": "warn", "schedulers": "warn", "schedules": "warn",
-        "reviews": "ok",
+        "reviews": "ok", "packed": "ok",
     }  # fmt: skip
     assert all(finding["mend"] for finding in seen["findings"] if finding["state"] != "ok")
 

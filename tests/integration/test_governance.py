@@ -12,14 +12,14 @@ import pytest
 
 from limits import engine
 from limits.cli import doctor
-from limits.engine import asking, governing, running
+from limits.engine import asking, governing, shards
 from limits.errors import ApprovalRefused, NotFound, PolicyError, PolicyNotApproved, ReviewRefused
 from limits.money import Money
 from limits.policy import Policy
 from limits.settings import Settings
-from limits.store import approvals, overrides, policies, reviews, workers
+from limits.store import approvals, overrides, policies, reviews, schedules
 from limits.store.db import Connection, Database, Role
-from tests import builders, governance, invariants
+from tests import builders, governance, invariants, packs
 from tests.governance import variant
 
 AS_OF = builders.AS_OF
@@ -48,8 +48,8 @@ def state(conn: Connection, number: int) -> str:
     return approvals.get(conn, number).state
 
 
-def withdraw(conn: Connection, why: str = "stop") -> int:
-    (one,) = (one for one in approvals.history(conn, "standard") if one.state == "approved")
+def withdraw(conn: Connection, why: str = "stop", pack: str = "standard") -> int:
+    (one,) = (one for one in approvals.history(conn, pack) if one.state == "approved")
     assert approvals.decide(conn, one.approval_id, "withdraw", actor="Dora", reason=why)
     return one.approval_id
 
@@ -258,15 +258,15 @@ def test_an_edited_file_is_refused_by_both_hashes(
             pytest.raises(psycopg.Error, match="is not approved") as caught,
         ):
             attack.execute(
-                """INSERT INTO limits.reviews (kind, schedule, business_date, state, policy_hash, actor)
-                   VALUES ('scheduled', 'x', %s, 'running', %s, 'x')""",
+                """INSERT INTO limits.reviews (kind, schedule, business_date, policy_hash, actor)
+                   VALUES ('scheduled', 'x', %s, %s, 'x')""",
                 (AS_OF, edited.policy_hash),
             )
         assert caught.value.sqlstate == "LM004"
     governance.approve(conn, edited)
     assert engine.request_review(database, settings, as_of=AS_OF, actor="anna", policy=file).created
     with pytest.raises(PolicyNotApproved, match=f"is {edited.policy_hash.hex()}"):  # the shipped one was superseded
-        engine.request_review(database, settings, as_of=AS_OF, actor="anna", schedule="other")
+        engine.request_review(database, settings, as_of=AS_OF, actor="anna", schedule="other", policy="standard")
 
 
 def test_a_hash_that_nobody_keeps_is_refused(conn: Connection) -> None:
@@ -292,12 +292,12 @@ def test_a_running_review_fails_when_its_policy_is_withdrawn(
     row = engine.request_review(database, settings, as_of=AS_OF, actor="anna")
     chunks: list[int] = []
 
-    def withdraw_before_the_second() -> None:
-        chunks.append(1)
-        if len(chunks) == 2:
-            withdraw(conn)
+    def withdraw_before_the_second(place: str) -> None:
+        chunks.extend([1] if place == "apply.part" else [])
+        if place == "apply.part" and len(chunks) == 2:
+            withdraw(conn, pack=packs.OWN)
 
-    monkeypatch.setattr(running, "_wait_for_the_test", withdraw_before_the_second)
+    monkeypatch.setattr(shards, "reach", withdraw_before_the_second)
     assert engine.work(database, settings, row.review_id, worker="test").state == "over"
     failed = reviews.get(conn, row.review_id)
     assert failed.state == "failed"
@@ -310,7 +310,7 @@ def test_a_running_review_fails_when_its_policy_is_withdrawn(
     assert engine.work(database, settings, row.review_id, worker="test").state == "over"
     with pytest.raises(PolicyNotApproved):
         engine.request_review(database, settings, as_of=AS_OF, actor="anna")
-    governance.approve(conn, policies.read_pack("standard")[0])
+    governance.approve(conn, policies.read_pack(settings.policy)[0])
     assert engine.request_review(database, settings, as_of=AS_OF, actor="anna").state == "running"
     finished = engine.work(database, settings, row.review_id, worker="test").finished
     assert finished is not None
@@ -321,7 +321,7 @@ def test_an_owed_review_fails_when_its_policy_is_withdrawn(
     database: Database, settings: Settings, conn: Connection, users: list[int]
 ) -> None:
     row = engine.request_review(database, settings, as_of=AS_OF, actor="anna")
-    withdraw(conn)
+    withdraw(conn, pack=packs.OWN)
     assert engine.work(database, settings, row.review_id, worker="test").state == "over"
     assert reviews.get(conn, row.review_id).state == "failed"
     assert conn.execute("SELECT count(*) FROM limits.adjustment_log").fetchone() == (0,)
@@ -348,17 +348,20 @@ def test_a_withdrawal_waits_for_what_is_being_applied(database: Database, conn: 
             approvals.require(worker, policy.policy_hash)
 
 
-def test_the_clock_owes_nothing_by_a_policy_that_is_not_approved(database: Database, conn: Connection) -> None:
-    workers.add_schedule(
+def test_the_clock_owes_nothing_by_a_policy_that_is_not_approved(
+    database: Database, settings: Settings, conn: Connection
+) -> None:
+    schedules.add_schedule(
         conn, "nightly", pack="standard", run_at=dt.time(2), time_zone="UTC", starts_on=dt.date(2026, 6, 1)
     )
     withdraw(conn)
     now = dt.datetime(2026, 6, 30, 3, tzinfo=dt.UTC)
     with database.connect("worker", "limits test") as clock:
-        (row,) = workers.list_schedules(clock)
-        with pytest.raises(PolicyNotApproved, match="none is approved"):
-            engine.review_today(clock, row, now=now, actor="scheduler")
-        (finding,) = [one for one in doctor._schedules(clock) if one.state != "ok"]
+        (row,) = schedules.list_schedules(clock)
+        owed = engine.owe_due(clock, row, now=now, actor="scheduler")
+        assert isinstance(owed.refused, PolicyNotApproved)
+        assert (owed.left, owed.passed) == (30, ())
+        (finding,) = [one for one in doctor._schedules(clock, settings) if one.state == "fail"]
     assert finding.state == "fail"
     assert "nightly owes no review: policy " in finding.says
     assert finding.mend.startswith("limits policy propose standard")

@@ -21,11 +21,20 @@ from tests import builders, invariants
 from tests.governance import variant
 
 AS_OF = str(builders.AS_OF)
+#: One user is the whole portfolio here: breakers that let a review raise everybody.
+MINE = variant(pack="mine", raised_bps="10000", exposure_up_bps="10000", user_raise_bps="10000000")
 
 
 @pytest.fixture
 def settings(database: Database, settings: Settings) -> Settings:
-    return make_settings(database_url=database.url, broker_url=None, home=settings.home, concurrency=1, tick_seconds=1)
+    return make_settings(
+        database_url=database.url,
+        broker_url=None,
+        home=settings.home,
+        policy=settings.policy,
+        concurrency=1,
+        tick_seconds=1,
+    )
 
 
 def limits(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,7 +65,7 @@ def refused(settings: Settings, *arguments: str, code: int = 1) -> str:
 
 def test_a_policy_from_its_proposal_to_its_withdrawal(settings: Settings, conn: Connection, tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
-    file.write_text(variant(pack="mine").body)
+    file.write_text(MINE.body)
     builders.add_steady_user(conn, 1)
     run = ["review", "run", "--as-of", AS_OF, "--policy", str(file)]
     assert "for that pack and date none is approved; one person proposes it" in refused(settings, *run)
@@ -77,7 +86,7 @@ def test_a_policy_from_its_proposal_to_its_withdrawal(settings: Settings, conn: 
     assert answer(settings, "policy", "withdraw", number, "--reason", "wrong", "--actor", "Anna")["changed"]
     (one,) = answer(settings, "policy", "history", "mine")["proposals"]
     assert (one["state"], one["withdrawn_by"], one["withdrawn_reason"]) == ("withdrawn", "Anna", "wrong")
-    assert one["policy_hash"] == variant(pack="mine").policy_hash.hex()
+    assert one["policy_hash"] == MINE.policy_hash.hex()
     listed = limits(settings, "policy", "history")
     assert listed.returncode == 0
     assert "Anna: new\t" in listed.stdout and "Bert: fine" in listed.stdout

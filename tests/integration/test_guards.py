@@ -14,13 +14,10 @@ from limits.store.db import Connection, Database, Role
 from tests import builders, invariants
 
 ROLES: list[Role] = ["worker", "operations", "auditor"]
-STAGED = """
-    INSERT INTO limits.decision_stage (
-        review_id, shard, token, user_id, currency, limit_before_minor, limit_after_minor, version_before, binding,
-        reason_bits, ceilings_minor, lowest_ceiling_minor, floor_minor, capacity_p10_minor, capacity_p50_minor,
-        capacity_p90_minor, capacity_method, months_observed, input_digest)
-    VALUES (%(review)s, 0, 1, %(user)s, %(currency)s, 500000, %(after)s, 0, %(binding)s, 0, %(ceilings)s, %(lowest)s,
-            %(floor)s, 1, 1, 1, 0, 12, sha256('x'))"""
+APPLY = """
+    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', %(currency)s, sha256('x'), sha256('r'), ARRAY[
+        ROW(%(user)s, 500000, %(after)s, 0, %(binding)s, 0, %(ceilings)s::bigint[], %(lowest)s, %(floor)s, 1, 1, 1, 0,
+                       12, 0, NULL, NULL, 0, NULL)::limits.decision_row])"""
 HONEST = {
     "user": 1, "currency": builders.CURRENCY, "after": 600_000, "binding": 0, "ceilings": [600_000], "lowest": 600_000,
     "floor": 100_000,
@@ -42,18 +39,21 @@ def review(conn: Connection) -> int:
     )
     conn.execute("SELECT limits.decide_policy(max(approval_id), 'approve', 'chen', '') FROM limits.policy_approvals")
     row = conn.execute(
-        """INSERT INTO limits.reviews (kind, schedule, business_date, state, policy_hash, actor, users_total)
-           SELECT 'scheduled', 'test', %s, 'running', policy_hash, 'test', 1 FROM limits.policies WHERE pack = 'p'
+        """INSERT INTO limits.reviews (kind, schedule, business_date, state, policy_hash, actor, users_total, stage,
+                                       released_shards)
+           SELECT 'scheduled', 'test', %s, 'running', policy_hash, 'test', 1, 'apply', 1
+             FROM limits.policies WHERE pack = 'p'
            RETURNING review_id""",
         (builders.AS_OF,),
     ).fetchone()
     assert row is not None
     conn.execute(
         """INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total, state, token,
-                                      leased_by, leased_until)
-           VALUES (%s, 0, 1, 1, '{1}', 1, 'leased', 1, 'test', now() + interval '1 hour')""",
+                                      leased_by, leased_until, stage, decided_at)
+           VALUES (%s, 0, 1, 1, '{1}', 1, 'leased', 1, 'test', now() + interval '1 hour', 'apply', now())""",
         row,
     )
+    builders.keep_snapshot(conn, row[0])
     conn.execute("SELECT limits.ensure_month('limits.adjustment_log', %s)", (builders.AS_OF,))
     return int(row[0])
 
@@ -64,8 +64,8 @@ def worker(database: Database) -> Iterator[Connection]:
         yield conn
 
 
-def apply(conn: Connection, review: int) -> list[int]:
-    rows = conn.execute("SELECT * FROM limits.apply_decisions(%s, 0, 1, 'test')", (review,)).fetchall()
+def apply(conn: Connection, review: int, **change: object) -> list[int]:
+    rows = conn.execute(APPLY, {"review": review, **HONEST, **change}).fetchall()
     return [row[0] for row in rows]
 
 
@@ -74,9 +74,7 @@ def limits_of(conn: Connection) -> list[int]:
 
 
 def test_an_honest_decision_is_applied(conn: Connection, worker: Connection, review: int) -> None:
-    with worker.transaction():
-        worker.execute(STAGED, {"review": review, **HONEST})
-        assert apply(worker, review) == []
+    assert apply(worker, review) == []
     assert limits_of(conn) == [600_000, 500_000]
 
 
@@ -98,9 +96,8 @@ def test_an_honest_decision_is_applied(conn: Connection, worker: Connection, rev
 def test_a_decision_that_contradicts_itself_or_the_plan_is_refused(
     conn: Connection, worker: Connection, review: int, change: dict[str, object]
 ) -> None:
-    with pytest.raises(psycopg.Error), worker.transaction():
-        worker.execute(STAGED, {"review": review, **HONEST, **change})
-        apply(worker, review)
+    with pytest.raises(psycopg.Error):
+        apply(worker, review, **change)
     assert limits_of(conn) == [500_000, 500_000]
     invariants.check(conn)
 
@@ -108,21 +105,8 @@ def test_a_decision_that_contradicts_itself_or_the_plan_is_refused(
 def test_a_review_of_tomorrow_is_refused(conn: Connection, worker: Connection, review: int) -> None:
     conn.execute("UPDATE limits.reviews SET business_date = current_date + 2")
     conn.execute("SELECT limits.ensure_month('limits.adjustment_log', (current_date + 2)::date)")
-    with pytest.raises(psycopg.Error, match="the calendar"), worker.transaction():
-        worker.execute(STAGED, {"review": review, **HONEST})
+    with pytest.raises(psycopg.Error, match="the calendar"):
         apply(worker, review)
-
-
-def test_a_decision_that_somebody_else_left_in_the_stage_is_not_taken(
-    conn: Connection, database: Database, worker: Connection, review: int
-) -> None:
-    with database.connect("worker", "planter") as planter:
-        planter.execute(STAGED, {"review": review, **HONEST})  # committed, under ids that are easy to guess
-    with worker.transaction():
-        assert apply(worker, review) == []
-    assert limits_of(conn) == [500_000, 500_000]
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        worker.execute("INSERT INTO limits.decision_stage (review_id, staged_in) VALUES (1, '1')")
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -163,9 +147,7 @@ def test_the_roles_of_the_application_may_not(
 
 
 def test_not_even_the_owner_changes_a_row_of_the_log(conn: Connection, worker: Connection, review: int) -> None:
-    with worker.transaction():
-        worker.execute(STAGED, {"review": review, **HONEST})
-        apply(worker, review)
+    apply(worker, review)
     for statement in ("UPDATE limits.adjustment_log SET actor = 'x'", "DELETE FROM limits.adjustment_log",
                       f"TRUNCATE limits.adjustment_log_{builders.AS_OF:%Y_%m}"):  # fmt: skip
         with pytest.raises(psycopg.Error, match="append-only"):

@@ -210,8 +210,10 @@ def test_minor_units_are_exact_in_every_currency(ops: Connection, three_users: N
     assert found == [(10**15,), (7,), (100_010,), (123,), (1,), (1500,), (1230,)]
 
 
-def test_late_events_mark_the_month_they_belong_to(ops: Connection, three_users: None, tmp_path: Path) -> None:
-    ops.execute("DELETE FROM limits.dirty_months")
+def test_late_events_mark_the_month_they_belong_to(
+    ops: Connection, conn: Connection, three_users: None, tmp_path: Path
+) -> None:
+    conn.execute("DELETE FROM limits.dirty_months")
     body = (
         f"{EVENT}\n{EVENT.replace('e1', 'e2')}\n{EVENT.replace('e1', 'e3').replace('2026-03-31', '2025-01-31')}\n"
         f"{EVENT.replace('e1', 'e4').replace('2026-03-31T09:30:00Z', '2025-07-01T01:00:00+02:00')}\n"  # June in UTC
@@ -227,7 +229,7 @@ def test_late_events_mark_the_month_they_belong_to(ops: Connection, three_users:
         dt.date(2026, 2, 1),
         dt.date(2026, 3, 1),
     ]
-    ops.execute("DELETE FROM limits.dirty_months")
+    conn.execute("DELETE FROM limits.dirty_months")
     load(ops, "events", tmp_path, body.encode())
     assert one(ops, "SELECT count(*) FROM limits.dirty_months") == 0
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from limits import engine
-from limits.engine import running
+from limits.engine import gate, shards
 from limits.engine.deciding import code_version, decide_users
 from limits.engine.lease import LeaseKeeper
 from limits.errors import LeaseLost, ReviewRefused
 from limits.policy import parse_policy
 from limits.settings import Settings
-from limits.store import policies, record, reviews
+from limits.store import policies, record, reviews, rows, snapshots
 from limits.store.db import Connection, Database
 from limits.store.reviews import Lease, ReviewException, ReviewRow
 from tests import builders, invariants
@@ -31,6 +31,8 @@ def row(database: Database, settings: Settings, conn: Connection) -> ReviewRow:
     reviews.plan(conn, asked.review_id, shard_users=1000)
     conn.execute("UPDATE limits.shards SET user_ids = '{1,2,3}', user_from = 1, user_to = 3, users_total = 3")
     conn.execute("DELETE FROM limits.shards WHERE shard > 0")
+    conn.execute("UPDATE limits.shards SET stage = 'apply', decided_at = clock_timestamp()")
+    assert gate.advance(conn, asked)
     return reviews.get(conn, asked.review_id)
 
 
@@ -49,7 +51,12 @@ def apply(conn: Connection, row: ReviewRow, lease: Lease) -> list[int]:
     decided = decide_users(conn, policy, AS_OF, [1, 2, 3])
     with conn.transaction():
         return record.apply_decisions(
-            conn, lease, decided.portfolio, decided.decisions, decided.dispositions, decided.digests, code_version()
+            conn,
+            lease,
+            rows.encode(decided.portfolio, decided.decisions, decided.dispositions),
+            currency=policy.currency,
+            input_digest=snapshots.store(conn, lease.review_id, lease.shard, decided.portfolio),
+            code_version=code_version(),
         )
 
 
@@ -99,15 +106,15 @@ def test_a_limit_that_moved_on_is_decided_again(
 ) -> None:
     moved: list[int] = []
 
-    def move_one() -> None:
+    def move_one(place: str) -> None:
         """Between deciding and applying, once: somebody changes a limit behind the review's back."""
-        if not moved:
+        if place in ("apply.part", "again.decided") and not moved:
             moved.append(1)
             conn.execute(
                 "UPDATE limits.credit_lines SET limit_minor = 500000, opening_limit_minor = 500000 WHERE user_id = 2"
             )
 
-    monkeypatch.setattr(running, "_wait_for_the_test", move_one)
+    monkeypatch.setattr(shards, "reach", move_one)
     assert engine.work(database, settings, row.review_id, worker="test").finished is not None
     logged = conn.execute("SELECT user_id, limit_before_minor FROM limits.adjustment_log ORDER BY 1").fetchall()
     assert logged == [(1, 300_000), (2, 500_000), (3, 900_000)]

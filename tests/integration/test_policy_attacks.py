@@ -39,7 +39,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, what: Callable[[], object]) -> No
         return made
 
     monkeypatch.setattr(single, "decide_users", decided)
-    monkeypatch.setattr("limits.engine.running.decide_users", decided)
+    monkeypatch.setattr("limits.engine.shards.decide_users", decided)
 
 
 def review(database: Database, settings: Settings, policy: str, as_of: dt.date = AS_OF) -> None:
@@ -66,7 +66,7 @@ def test_who_opts_out_while_it_is_decided_is_not_raised(
 ) -> None:
     meanwhile(monkeypatch, lambda: consent(database, 1, "withdrawn", as_of=AS_OF))
     if how == "review":
-        review(database, settings, "standard")
+        review(database, settings, settings.policy)
     else:
         engine.recompute(database, settings, 1, reason="x", actor="x", as_of=AS_OF, apply=True)
     assert limit(conn, 1) == BEFORE
@@ -78,7 +78,7 @@ def test_nobody_is_raised_above_an_override_that_is_approved_meanwhile(
     amount: int | None, left: int,
 ) -> None:  # fmt: skip
     meanwhile(monkeypatch, lambda: builders.add_override(conn, 1, kind, amount, starts_on=AS_OF))
-    review(database, settings, "standard")
+    review(database, settings, settings.policy)
     assert limit(conn, 1) == left
 
 
@@ -93,24 +93,21 @@ def test_a_worker_accepts_and_declines_for_nobody(
     worker = login("limits_test_worker", "worker")
     with pytest.raises(psycopg.Error, match="cannot be declined"):
         worker.execute("SELECT * FROM limits.end_change(%s, 'declined', %s, 'x', 'x')", (offer.change_id, AS_OF))
-    review_id = worker.execute(
-        """INSERT INTO limits.reviews (kind, business_date, state, policy_hash, actor, users_total, change_id)
-           SELECT 'recompute', %s, 'running', policy_hash, 'x', 1, %s FROM limits.policies WHERE pack = 'offers'
-           RETURNING review_id""",
-        (AS_OF, offer.change_id),
-    ).fetchone()
-    assert review_id is not None
-    worker.execute(
-        """INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total, state, token,
-                                      leased_by, leased_until)
-           VALUES (%s, 0, 1, 1, '{1}', 1, 'leased', 1, 'x', now() + interval '1 hour')""",
-        review_id,
-    )
-    with pytest.raises(psycopg.Error, match="cannot be carried out") as refused:
-        worker.execute("SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x')", review_id)
+    with pytest.raises(psycopg.Error, match="cannot be carried out") as refused, worker.transaction():
+        review_id = worker.execute(
+            """SELECT limits.begin_recompute(1, %s, policy_hash, 'x', 'x', 'x', NULL, %s)
+                 FROM limits.policies WHERE pack = 'offers'""",
+            (AS_OF, offer.change_id),
+        ).fetchone()
+        assert review_id is not None
+        builders.keep_snapshot(worker, *review_id)
+        worker.execute(
+            """SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('r'), ARRAY[
+                   ROW(1, 500000, 600000, 0, 0, 0, ARRAY[600000]::bigint[], 600000, 350000, 1, 1, 1, 0, 12,
+                       0, NULL, NULL, 0, NULL)::limits.decision_row])""",
+            review_id,
+        )
     assert refused.value.sqlstate == "LM005"
-    conn.execute("DELETE FROM limits.shards WHERE review_id = %s", review_id)
-    conn.execute("DELETE FROM limits.reviews WHERE review_id = %s", review_id)
     assert accept(database, offer).change.state == "applied"
     assert limit(conn, 1) == RAISED
 
@@ -178,8 +175,7 @@ def test_an_approved_policy_decides_from_its_date_until_the_next(
     assert made.applied
     with database.connect("worker", "attack") as worker, pytest.raises(psycopg.Error, match="not in force") as refused:
         worker.execute(
-            """INSERT INTO limits.reviews (kind, business_date, policy_hash, actor)
-               VALUES ('recompute', '2026-06-14', %s, 'x')""",
+            "SELECT limits.begin_recompute(1, '2026-06-14', %s, 'x', 'x', 'x', NULL, NULL)",
             (later.policy_hash,),
         )
     assert refused.value.sqlstate == approvals.NOT_IN_FORCE

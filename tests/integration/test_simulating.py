@@ -18,7 +18,6 @@ from limits import engine
 from limits.cli import run
 from limits.cli.working import environment
 from limits.engine import simulating
-from limits.engine.deciding import input_digests
 from limits.engine.requests import request_limit
 from limits.engine.supposing import explain, suppose
 from limits.errors import NotFound, PolicyError, ReviewRefused
@@ -26,12 +25,13 @@ from limits.money import Money
 from limits.policy import Policy, parse_policy
 from limits.reasons import TEXT, USER_TEXT, Reason
 from limits.settings import Settings
-from limits.store import log, past
+from limits.store import log, past, policies, snapshots
 from limits.store.db import Connection, Database
 from limits.store.load import load_portfolio
 from tests import builders
 from tests.builders import AS_OF
 from tests.policies import STANDARD
+from tests.portfolios import facts
 
 FIRST, SECOND, THIRD = dt.date(2026, 2, 28), dt.date(2026, 4, 30), dt.date(2026, 5, 31)
 #: No months before the first income.
@@ -100,11 +100,13 @@ def test_lines_before_a_review_are_those_it_decided_on(conn: Connection, past_re
         before = past.rebuilt(conn, portfolio, done.review_id)
         logged = {entry.user_id: entry for entry in entries(conn, done.review_id)}
         assert sorted(logged) == USERS
-        for row, (user_id, digest) in enumerate(zip(USERS, input_digests(before), strict=True)):
+        decided_on = {digest: snapshots.load(conn, digest) for digest in {e.input_digest for e in logged.values()}}
+        known = {one["user_id"][0]: one for portfolio in decided_on.values() for one in facts(portfolio)}
+        for row, (user_id, found) in enumerate(zip(USERS, facts(before), strict=True)):
             entry = logged[user_id]
             assert before.credit_limit[row] == entry.limit_before_minor
             assert before.version[row] == entry.version_before
-            assert digest == entry.input_digest, (user_id, done.business_date)
+            assert found == known[user_id], (user_id, done.business_date)
             actions.add(entry.action)
     assert actions == {-1, 0, 1}
 
@@ -125,7 +127,7 @@ def test_lines_at_the_end_of_a_date_follow_the_log(conn: Connection, past_review
 
 def test_after_the_last_decision_the_past_is_the_present(conn: Connection, past_reviews: list[Any]) -> None:
     now, _ = load_portfolio(conn, dt.date(2026, 7, 31), "CNY", user_ids=USERS)
-    assert input_digests(past.rebuilt(conn, now)) == input_digests(now)
+    assert facts(past.rebuilt(conn, now)) == facts(now)
     assert (now.limit_before_cut > 0).any() and not np.isnat(now.last_raise_on).all()
 
 
@@ -136,7 +138,8 @@ def test_the_same_policy_does_the_reviews_again(
     database: Database, settings: Settings, conn: Connection, past_reviews: list[Any]
 ) -> None:
     before = contents(conn)
-    made = simulating.simulate(database, settings, STANDARD, as_of=THIRD, last=2)
+    same = policies.read_pack(settings.policy)[0]
+    made = simulating.simulate(database, settings, same, as_of=THIRD, last=2)
     assert contents(conn) == before
     assert [one.review_id for one in made.dates] == [done.review_id for done in past_reviews[::-1]]
     for one, done in zip(made.dates, past_reviews[::-1], strict=True):
@@ -164,7 +167,7 @@ def test_a_stricter_and_a_looser_policy(database: Database, settings: Settings, 
     assert found.higher[0].difference_minor == found.higher[0].new_minor - found.higher[0].champion_minor > 0
     assert "exposure_up" in found.tripped(found.new)
     halted = text_of(raised_bps="10000", exposure_up_bps="10000", quarantined_bps="10000", fallback_bps="10000")
-    calm = simulating.simulate(database, settings, halted, as_of=FIRST).dates[0]
+    calm = simulating.simulate(database, settings, halted, as_of=FIRST, champion="standard").dates[0]
     assert calm.tripped(calm.new) == () != calm.tripped(calm.champion)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limits.breakers import Counts, tripped
+from limits.breakers import Canary, Counts, canary_differs, in_words, tripped
 from limits.policy import ALL_BPS, Breakers
 
 RULES = Breakers(
@@ -39,6 +40,45 @@ def test_of_nobody_nothing_trips_and_a_limit_out_of_nothing_does() -> None:
     nobody = Counts(users=0, raised=0, lowered=0, quarantined=0, fallback=0, exposure_before=0, exposure_after=0)
     assert tripped(RULES, nobody) == ()
     assert tripped(RULES, dataclasses.replace(nobody, exposure_after=1)) == ("exposure_up",)
+
+
+def test_what_the_policy_leaves_out_does_not_trip_and_else_a_share_too_much_does() -> None:
+    large = dataclasses.replace(QUIET, greatest_raise_bps=2001, users_previous=100)
+    assert tripped(RULES, large) == ()
+    both = RULES.model_copy(update={"user_raise_bps": 2000, "population_bps": 9999})
+    assert tripped(both, large) == ("user_raise", "population")
+    assert tripped(both, dataclasses.replace(large, greatest_raise_bps=2000, users_previous=0)) == ()
+    assert tripped(both, dataclasses.replace(QUIET, users_previous=200)) == ()
+    assert in_words(both, large) == (
+        "the largest raise of one user: 20.01%, more than 20.00%; "
+        "users more or fewer than in the review before: 100.00%, more than 99.99%"
+    )
+
+
+GOOD = Canary(
+    shards=10, leases=30, decided_users=1000, users=950, renewed=0, aside=50, decided_change=7, change=9, budgeted=0
+)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({}, ""),
+        ({"users": 949}, "1,000 users decided, 949 applied"),
+        ({"renewed": 1}, "1 of 1,000 users had to be decided again and 50 got no"),
+        ({"leases": 31}, "10 shards took 31 leases more"),
+        ({"users": 1000, "aside": 0}, "limits changed by 9 minor units, where 7 had been decided"),
+        ({"users": 1000, "aside": 0, "change": 7}, ""),
+        ({"users": 1000, "aside": 0, "budgeted": 1}, ""),
+        ({"decided_users": 21, "users": 1, "aside": 20}, ""),
+        ({"decided_users": 22, "users": 1, "aside": 21}, "together more than 5.00%"),
+    ],
+    ids=str,
+)
+def test_a_canary_that_differs(changed: dict[str, int], words: str) -> None:
+    found = canary_differs(dataclasses.replace(GOOD, **changed))
+    assert words in found
+    assert bool(words) == bool(found)
 
 
 @given(st.integers(0, ALL_BPS), st.integers(1, 10**7), st.data())

@@ -107,6 +107,17 @@ def test_the_readme_starts_with_the_two_commands() -> None:
     assert found[:2] == ["make demo", "make test"]
 
 
+def test_the_words_that_commands_print_are_explained() -> None:
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("## Words") : text.index("## What it keeps to")]
+    explained = {word.strip() for row in re.findall(r"^\| ([^|]+) \|", table, re.MULTILINE) for word in row.split(",")}
+    printed = {
+        "aside", "breaker", "budget", "business date", "canary", "capacity", "ceiling", "floor", "gate", "kill switch",
+        "lease", "owed", "packed", "passed over", "quarantine", "referral", "shard", "snapshot", "stage", "stale",
+    }  # fmt: skip
+    assert printed <= explained, f"README.md, Words: {sorted(printed - explained)}"
+
+
 def settings() -> set[str]:
     from limits.settings import Settings
 

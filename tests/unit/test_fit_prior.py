@@ -12,7 +12,7 @@ from limits.bench.cash_flow import Flows
 from limits.bench.fit_prior import CAPACITY, FREE, PARTS, START, cost, fit, objective, out_of_fold, part_of, tasks
 from limits.capacity.backtest import SIMPLE, measure, simple
 from limits.capacity.combining import Correlation
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 
 
 def made_up(users: int = 40, months: int = 12) -> np.ndarray:

@@ -17,7 +17,7 @@ from limits.capacity import seasonal_trial
 from limits.capacity.combining import capacity_quantiles
 from limits.capacity.estimate import estimate_capacity
 from limits.capacity.forecasting import Forecast, forecast
-from limits.capacity.pooled import Prior
+from limits.capacity.prior import Prior
 from limits.capacity.seasonal import (
     Seasonal,
     Seasons,

@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = (
     "errors", "money", "portfolio", "capacity/__init__", "capacity/kernels", "capacity/local_level", "capacity/pooled",
     "capacity/damped", "capacity/forecasting", "capacity/combining", "capacity/result", "capacity/estimate",
-    "capacity/warming", "capacity/reference", "capacity/seasonal", "capacity/seasonal_trial", "policy", "policy_sense",
+    "capacity/reading", "capacity/prior", "capacity/warming", "capacity/reference", "capacity/seasonal",
+    "capacity/seasonal_trial", "policy", "policy_sense",
     "policy_text", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment",
     "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions", "notices",
-    "retention", "breakers", "whatif", "counterfactual", "policy_changes",
+    "retention", "breakers", "calendars", "whatif", "counterfactual", "policy_changes",
 )  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
 SQL = sorted((ROOT / "sql").rglob("*.sql"))

@@ -1,0 +1,31 @@
+"""A setting that cannot be used is one plain sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from limits.errors import SettingsError
+from limits.settings import make_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("shard_users", "0", "LIMITS_SHARD_USERS cannot be used: must be at least 1 (it is '0')"),
+        ("shard_users", "many", "LIMITS_SHARD_USERS cannot be used: must be a whole number (it is 'many')"),
+        ("chunk_users", "1.5", "LIMITS_CHUNK_USERS cannot be used: must be a whole number (it is '1.5')"),
+        ("lease_seconds", "x", "LIMITS_LEASE_SECONDS cannot be used: must be a number (it is 'x')"),
+        ("lease_seconds", "inf", "LIMITS_LEASE_SECONDS cannot be used: must be at most 3600 (it is 'inf')"),
+        ("heartbeat_seconds", "0", "LIMITS_HEARTBEAT_SECONDS cannot be used: must be more than 0 (it is '0')"),
+        ("concurrency", "9999", "LIMITS_CONCURRENCY cannot be used: must be at most 256 (it is '9999')"),
+        ("log_level", "loud", "must be 'debug', 'info', 'warning' or 'error' (it is 'loud')"),
+        ("actor", "x" * 501, "LIMITS_ACTOR cannot be used: must have at most 500 characters (it is 'xxx"),
+        ("snapshot_store", "here", "LIMITS_SNAPSHOT_STORE cannot be used: must be a path that starts with /"),
+        ("outbox", "nowhere", "LIMITS_OUTBOX cannot be used: must be file:/PATH or command:PROGRAM ARGUMENTS"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_a_plain_sentence(name: str, value: str, says: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_settings(**{name: value})
+    assert says in str(caught.value)
+    assert "Input" not in str(caught.value) and "String" not in str(caught.value)
