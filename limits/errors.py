@@ -45,6 +45,10 @@ class SnapshotError(LimitsError):
     """A snapshot that was altered, is gone or cannot be read: what was decided from it cannot be checked."""
 
 
+class EntryError(LimitsError):
+    """Bytes or a record of the adjustment log that are not written as they must be: altered or damaged."""
+
+
 class BrokerError(LimitsError):
     """The message broker cannot be reached."""
 
