@@ -49,6 +49,10 @@ class EntryError(LimitsError):
     """Bytes or a record of the adjustment log that are not written as they must be: altered or damaged."""
 
 
+class CheckpointError(LimitsError):
+    """A checkpoint of the adjustment log that is not written as it must be, or that nobody trusted has signed."""
+
+
 class BrokerError(LimitsError):
     """The message broker cannot be reached."""
 
