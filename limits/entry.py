@@ -22,6 +22,7 @@ An entry is one decision of a batch, big-endian:
     i32  effective_on               days since 2000-01-01; 0x80000000: none
     i16  notice
     i32  notice_due_on              as effective_on
+    i16  consent                    1 raises wanted, 2 raises not wanted, 4 a person has to decide; sums
     u16  number of ceilings (k)
     ceil(k / 8) bytes               bit j % 8 of byte j // 8, the least significant is bit 0: ceiling j bounds
     i64  each ceiling that bounds, in order, below UNBOUNDED
@@ -75,6 +76,7 @@ FIELDS: tuple[tuple[str, int], ...] = (
     ("effective_on", 4),
     ("notice", 2),
     ("notice_due_on", 4),
+    ("consent", 2),
 )
 _WIDTHS = np.array([width for _, width in FIELDS], dtype=np.int64)
 _FIXED = 1 + int(_WIDTHS.sum()) + 2  # bytes before the bitmap
@@ -112,6 +114,7 @@ class Entries:
     effective_on: Dates
     notice: Int
     notice_due_on: Dates
+    consent: Int
     ceilings: Int
 
     def __len__(self) -> int:

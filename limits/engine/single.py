@@ -14,7 +14,7 @@ import structlog
 
 from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
-from limits.engine.deciding import Decided, code_version, decide_users
+from limits.engine.deciding import Decided, code_version, decide_users, made_by
 from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
@@ -248,7 +248,7 @@ def _apply_once(conn: Connection, order: Order, key: str) -> LogEntry | None:
                 body=decided.snapshot,
                 folder=order.snapshot_store,
             ),
-            code_version=code_version(),
+            made_by=made_by(),
         )
         if stale:
             raise record.Rollback(transaction)
