@@ -60,7 +60,8 @@ def apply_decisions(
     ``input_digest``: sha256 of the snapshot they were made on. Returns the users for whom the
     decision is out of date: nothing was done for them. LeaseLost when another worker holds the
     shard by now; ReviewRefused when the review does not run or the shard is not released;
-    KillSwitchEngaged; DecidedTooLongAgo; PolicyNotApproved when its policy was withdrawn; ChangeEnded when what the review is about is no longer open.
+    KillSwitchEngaged; DecidedTooLongAgo; PolicyNotApproved when its policy was withdrawn;
+    ChangeEnded when what the review is about is no longer open.
     """
     stale: list[int] = []
     while len(rows):
