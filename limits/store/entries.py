@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,15 +32,11 @@ def batch(rows: Rows) -> Batch:
 def entries(rows: Rows) -> Entries:
     """What the log keeps of the rows, in their order."""
     found, ceilings = decision_rows.values(rows)
-    proposed = found.pop("proposed_minor")
-    days = {name: _dates(found.pop(name)) for name in ("effective_on", "notice_due_on")}
-    return Entries(
-        sequence=np.arange(len(rows)),
-        ceilings=ceilings,
-        proposed_minor=np.where(proposed == NULL_VALUE, NONE, proposed),
-        **days,
-        **found,
-    )
+    columns: dict[str, Any] = dict(found)
+    columns["proposed_minor"] = np.where(found["proposed_minor"] == NULL_VALUE, NONE, found["proposed_minor"])
+    for name in ("effective_on", "notice_due_on"):
+        columns[name] = _dates(found[name])
+    return Entries(sequence=np.arange(len(rows)), ceilings=ceilings, **columns)
 
 
 def _dates(days: Int) -> Dates:

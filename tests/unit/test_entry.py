@@ -19,7 +19,7 @@ from limits.portfolio import UNBOUNDED
 from tests.entries import assert_same, make_entries, make_record
 
 #: Bytes before the bitmap.
-FIXED = 113
+FIXED = 115
 
 
 def one_entry(**changed: Any) -> Entries:
@@ -41,8 +41,8 @@ def parts() -> tuple[bytes, bytes]:
 def test_an_entry_is_these_bytes() -> None:
     body, offsets = encode(one_entry())
     expected = struct.pack(
-        ">BI4qhQ5q3hqihiH2B2q",
-        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 30, 19, -(2**31), 10, 0b10, 0b1, 1000, -2,
+        ">BI4qhQ5q3hqihihH2B2q",
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 30, 19, -(2**31), 21, 10, 0b10, 0b1, 1000, -2,
     )  # fmt: skip
     assert body.tobytes() == expected
     assert offsets.tolist() == [0, len(expected)]
@@ -136,19 +136,19 @@ def test_bits_and_none_keep_their_meaning() -> None:
     entries = one_entry(reason_bits=np.array([-(2**63) + 1]), proposed_minor=np.array([NONE]))
     body = encode(entries)[0].tobytes()
     assert struct.unpack_from(">Q", body, 39) == (2**63 + 1,)
-    assert body[FIXED - 20 : FIXED - 12] == bytes([0x80, 0, 0, 0, 0, 0, 0, 0])
+    assert body[FIXED - 22 : FIXED - 14] == bytes([0x80, 0, 0, 0, 0, 0, 0, 0])
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
         (lambda head, tail: b"\x02" + head[1:] + tail, "is of format 2; this version reads format 1"),
-        (lambda head, tail: head + tail[:1], "has 112 bytes; the shortest one has 113"),
+        (lambda head, tail: head + tail[:1], "has 114 bytes; the shortest one has 115"),
         (lambda head, tail: b"", "has 0 bytes"),
         (lambda head, tail: b"\x07", "is of format 7"),
-        (lambda head, tail: head + tail[:3], "ends before its ceilings do: it has 114 bytes"),
+        (lambda head, tail: head + tail[:3], "ends before its ceilings do: it has 116 bytes"),
         (lambda head, tail: head + tail[:-1], "ends before its ceilings do"),
-        (lambda head, tail: head + tail + b"\x00", "goes on behind its last ceiling: it has 132 bytes"),
+        (lambda head, tail: head + tail + b"\x00", "goes on behind its last ceiling: it has 134 bytes"),
         (lambda head, tail: head + tail[:3] + b"\x05" + tail[4:], "says of more than its 10 ceilings that they bound"),
         (lambda head, tail: head + tail[:-8] + struct.pack(">q", UNBOUNDED), "has a ceiling that bounds nothing"),
         (lambda head, tail: head + tail[:-8] + struct.pack(">q", UNBOUNDED + 1), "has a ceiling that bounds nothing"),
@@ -167,17 +167,17 @@ def test_the_first_entry_that_is_not_as_it_must_be_is_named(made: Any, words: st
 @pytest.mark.parametrize(
     ("offsets", "words"),
     [
-        ([0, 131], "131 bytes stand after entry 0, which is the last"),
-        ([0, 131, 263], "entry 1 is cut off"),
-        ([0, 131, 130, 262], "entry 1 ends before it begins"),
-        ([1, 131, 262], "does not begin"),
-        ([-131, 0, 262], "does not begin"),
-        ([0, 130, 262], "entry 0 ends before its ceilings do"),
+        ([0, 133], "133 bytes stand after entry 0, which is the last"),
+        ([0, 133, 267], "entry 1 is cut off"),
+        ([0, 133, 132, 266], "entry 1 ends before it begins"),
+        ([1, 133, 266], "does not begin"),
+        ([-133, 0, 266], "does not begin"),
+        ([0, 132, 266], "entry 0 ends before its ceilings do"),
     ],
 )
 def test_entries_are_all_of_the_body(offsets: list[int], words: str) -> None:
     good = b"".join(parts())
-    assert len(decode(good + good, np.array([0, 131, 262]))) == 2
+    assert len(decode(good + good, np.array([0, 133, 266]))) == 2
     with pytest.raises(EntryError, match=words):
         decode(good + good, np.array(offsets))
 
