@@ -141,8 +141,8 @@ END $do$;
 -- The auditor ---------------------------------------------------------------------------
 
 -- Whatever table the auditor could read until now becomes a view of the same name and columns, for the auditor and
--- for the queries that others share. No security barrier: no row is hidden, and a barrier would keep conditions out
--- of the log's indexes. A column that a table gets later comes in by CREATE OR REPLACE VIEW.
+-- for the queries that others share. No security barrier: no row is hidden, and a barrier would keep conditions on
+-- reasons away from the log's index. A column that a table gets later comes in by CREATE OR REPLACE VIEW.
 DO $do$
 DECLARE r record;
 BEGIN

@@ -114,6 +114,13 @@ def test_what_is_sealed_stays(sealer: Connection, conn: Connection, table: str, 
         conn.execute(statement)
 
 
+def test_no_setting_of_a_session_lets_a_gap_in(conn: Connection) -> None:
+    for beyond in (lambda: seal(conn, 1), lambda: sign(conn, 1, 0)):
+        with pytest.raises(psycopg.errors.CheckViolation), conn.transaction():
+            conn.execute("SET LOCAL session_replication_role = replica")
+            beyond()
+
+
 @pytest.mark.parametrize("role", ["worker", "operations", "auditor", "monitor"])
 @pytest.mark.parametrize("table", ["sealed_batches", "checkpoints"])
 def test_nobody_else_seals(login: Login, role: Role, table: str) -> None:
