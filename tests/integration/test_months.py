@@ -37,7 +37,8 @@ def log_columns(conn: Connection) -> str:
         (LOG,),
     ).fetchall()
     values = {"as_of": "%s", "policy_hash": "sha256('x')", "input_digest": "sha256('x')", "ceilings_minor": "'{1}'"}
-    names = [name for name, _ in rows]
+    rows += [("consent", "smallint"), ("batch_id", "bigint"), ("sequence", "integer"), ("entry", "text")]
+    names = [name for name, _ in rows]  # these may be NULL in the entries of before there were batches
     filled = [values.get(name, "'x'" if "char" in kind or kind == "text" else "0") for name, kind in rows]
     return f"INSERT INTO {LOG} ({', '.join(names)}) VALUES ({', '.join(filled)}) RETURNING entry_id"
 
