@@ -28,6 +28,7 @@ from tasks.app import Context, make_app, probe
 from tasks.courier import Courier
 from tasks.heart import Heart
 from tasks.logs import set_up
+from tasks.reconciler import Reconciler
 from tasks.sweep import sweep
 from tasks.worker import cores
 
@@ -150,11 +151,11 @@ def run_scheduler(database: Database, settings: Settings) -> int:
     set_up(settings.log_level)
     context = Context(database, settings, workers.name("scheduler"))
     app = make_app(settings, database)
-    clock, ower = Clock(context, app), Ower(context)
+    clock, ower, reconciler = Clock(context, app), Ower(context), Reconciler(context)
     scheduler = BlockingScheduler(
         timezone=dt.UTC,
-        # Delivering waits for whoever takes the messages; the clock does not.
-        executors={name: ThreadPoolExecutor(1) for name in ("default", "owing", "courier")},
+        # Delivering waits for whoever takes the messages, reconciling reads for a while; the clock does neither.
+        executors={name: ThreadPoolExecutor(1) for name in ("default", "owing", "reconciler", "courier")},
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     scheduler.add_job(
@@ -164,7 +165,10 @@ def run_scheduler(database: Database, settings: Settings) -> int:
     scheduler.add_job(
         clock.tick, "interval", seconds=settings.tick_seconds, id="tick", next_run_time=dt.datetime.now(dt.UTC)
     )
-
+    scheduler.add_job(
+        reconciler.tick, "interval", seconds=settings.tick_seconds, id="reconcile", executor="reconciler",
+        next_run_time=dt.datetime.now(dt.UTC),
+    )  # fmt: skip
     if settings.outbox is not None:
         courier = Courier(context, settings.outbox)
         scheduler.add_job(
@@ -184,5 +188,6 @@ def run_scheduler(database: Database, settings: Settings) -> int:
         scheduler.start()
     clock.close()
     ower.close()
+    reconciler.close()
     log.info("scheduler stopped", scheduler=context.name)
     return 0

@@ -158,6 +158,7 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
         yield from _schedules(conn, settings)
         yield from _switch(conn)
         yield from _reviews(conn)
+        yield from _reconciled(conn)
         yield _notices(conn)
         yield _tried("packed", lambda: _packed(conn, packed_users), "limits data pack --all")
 
@@ -318,6 +319,27 @@ def _reviews(conn: Connection) -> Iterator[Finding]:
         )  # fmt: skip
     if fine:
         yield Finding("reviews", "ok", "none is stuck, held or failed")
+
+
+def _reconciled(conn: Connection) -> Iterator[Finding]:
+    """Whether reviews that are over add up."""
+    from limits.store import reconciling
+
+    troubles = reconciling.troubles(conn)
+    for row in troubles:
+        name = f"review {row.review_id}"
+        if row.at is None:
+            says = f"{name} is over since {row.owed_at:%Y-%m-%d %H:%M:%S} UTC and nobody has reconciled it yet"
+            yield Finding("reconciled", "warn", says, "start a scheduler: limits scheduler, or a worker")
+            continue
+        first = row.detail.split("\n")[0]
+        says = f"{name} did not add up on {row.at:%Y-%m-%d %H:%M:%S} UTC: {first}"
+        if row.mismatches > 1:
+            says += f", and {row.mismatches - 1:,} things more"
+        mend = f"find out who wrote there: limits log reconcile --review {row.review_id}, limits kill-switch status"
+        yield Finding("reconciled", "warn", says, mend)
+    if not troubles:
+        yield Finding("reconciled", "ok", "every review that is over adds up")
 
 
 def _notices(conn: Connection) -> Finding:

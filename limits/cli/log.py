@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, log_reconcile, log_report
 
 if TYPE_CHECKING:
     from limits.store.log import LogEntry, LogFilter
 
-log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Read the adjustment log: list, show, export.")
+log = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: list, show, export, reconcile, report."
+)
 
 
 class Action(enum.StrEnum):
@@ -50,6 +52,8 @@ ActorOption = Annotated[str | None, common.words_option("--actor", "Only decisio
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
+    log_reconcile.register(log)
+    log_report.register(log)
     app.add_typer(log, name="log")
 
 

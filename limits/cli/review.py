@@ -57,6 +57,7 @@ def run_review(
     """Review everybody now, by the worker processes, and wait for it. The same date again changes nothing."""
     from limits import engine
     from limits.settings import get_settings
+    from limits.store import reconciling
 
     settings = get_settings()
     date: Any = as_of  # the option's parser has made a date of it
@@ -77,7 +78,8 @@ def run_review(
                 print_json({**as_dict(conn, row), "created": row.created})
             else:
                 _print_review(conn, row)
-    if row.state != "done":
+            reconciled = reconciling.outcome(conn, row.review_id)
+    if row.state != "done" or (reconciled is not None and reconciled.ok is False):
         raise typer.Exit(1)
 
 
@@ -115,6 +117,8 @@ def run_now(
     ):
         see_through(database, settings, row.review_id, bar=bar, check=check)
     done = dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
+    with database.connect("operations", "limits review") as conn:
+        engine.reconcile_owed(conn)  # waits for the worker that is at it
     _note_nobody(done)
     return done
 
@@ -221,9 +225,9 @@ def show_review(
 def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
     """A review for a machine: plain values, amounts in minor units."""
     from limits.cli.gate import event_dict
-    from limits.cli.story import budget_dict, times, unapplied_dict
+    from limits.cli.story import budget_dict, reconciled_dict, times, unapplied_dict
     from limits.reasons import Reason
-    from limits.store import gates, pending, reviews, status
+    from limits.store import gates, pending, reconciling, reviews, status
     from limits.store.log import ACTIONS, reason_code
 
     seen = reviews.progress(conn, row.review_id)
@@ -259,6 +263,7 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
         "announced": waiting["announced"],
         "exposure_before_minor": row.exposure_before_minor,
         "exposure_after_minor": row.exposure_after_minor,
+        "reconciled": reconciled_dict(reconciling.outcome(conn, row.review_id)),
         "reasons": reasons,
         "created_at": row.created_at.isoformat(),
         "started_at": row.started_at.isoformat() if row.started_at else None,
@@ -272,10 +277,10 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
 
 def _print_review(conn: Connection, row: ReviewRow) -> None:
     from limits.cli.gate import held_lines
-    from limits.cli.story import budget_line, story_lines, time_line, unapplied_lines
+    from limits.cli.story import budget_line, reconciled_lines, story_lines, time_line, unapplied_lines
     from limits.money import money
     from limits.policy import parse_policy
-    from limits.store import gates, pending, policies, recomputes, reviews, status
+    from limits.store import gates, pending, policies, recomputes, reconciling, reviews, status
     from limits.terminal import say
 
     seen = reviews.progress(conn, row.review_id)
@@ -309,6 +314,8 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
         say(f"  budget     {budget_line(budget, (exponent, currency))}")
     events = gates.events(conn, row.review_id)
     say(f"  time       {time_line(seen, events)}")
+    for number, line in enumerate(reconciled_lines(reconciling.outcome(conn, row.review_id))):
+        say(f"  {'' if number else 'reconciled':<10} {line}")
     if row.kind == "scheduled":
         say("  what happened")
         for line in story_lines(row, events, (exponent, currency)):

@@ -15,6 +15,7 @@ from limits.terminal import span
 if TYPE_CHECKING:
     from limits.engine.trying import Foreseen
     from limits.store.gates import BudgetRow, Event
+    from limits.store.reconciling import Reconciliation
     from limits.store.reviews import Progress, ReviewRow
     from limits.store.status import Unapplied
 
@@ -190,3 +191,30 @@ def foreseen_dict(found: Foreseen | None) -> dict[str, Any]:
         return {}
     held = {"held": bool(found.trips), "breakers": list(found.trips), "reason": found.reason}
     return {"budget": budget_dict(found.budget), "foreseen": {**held, "figures": dataclasses.asdict(found.counts)}}
+
+
+def reconciled_lines(found: Reconciliation | None) -> list[str]:
+    """Whether a review that is over adds up; nothing for one of which that is not asked."""
+    if found is None:
+        return []
+    if found.at is None:
+        return ["not yet; no review passes the gate before that"]
+    at = f"{found.at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
+    if found.ok:
+        return [f"all adds up, {at}"]
+    things = "1 thing does not" if found.mismatches == 1 else f"{found.mismatches:,} things do not"
+    named = found.detail.split("\n")
+    more = [f"and {found.mismatches - len(named):,} more"] if found.mismatches > len(named) else []
+    return [f"{things} add up, {at}; the kill switch was engaged; amounts in minor units:", *named, *more]
+
+
+def reconciled_dict(found: Reconciliation | None) -> dict[str, Any] | None:
+    """The same for a machine; None where it is not asked."""
+    if found is None:
+        return None
+    return {
+        "ok": found.ok,
+        "at": found.at.isoformat() if found.at else None,
+        "mismatches": found.mismatches,
+        "first": found.detail.split("\n") if found.detail else [],
+    }

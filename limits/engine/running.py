@@ -18,6 +18,7 @@ from limits.engine import gate
 from limits.engine.challenging import in_words
 from limits.engine.lease import LeaseKeeper
 from limits.engine.line import Line
+from limits.engine.reconciling import reconcile_owed
 from limits.engine.shards import Task, run_shard
 from limits.errors import (
     DecidedTooLongAgo,
@@ -125,6 +126,8 @@ def _work_shards(
             lease = reviews.lease(line.conn, row.review_id, worker=worker, seconds=settings.lease_seconds)
             reach("leased")
             if lease is None:
+                # What is over adds up, or nothing more is applied: with a clock this was done long ago.
+                reconcile_owed(line.conn)
                 if gate.advance(line.conn, row):
                     reach("gate.advanced")
                     wake(row.review_id, reviews.progress(line.conn, row.review_id).shards - 1)
@@ -154,6 +157,7 @@ def _work_shards(
             shards, users = shards + run.done, users + run.users
             if run.finished is not None:
                 log_finished(run.finished)
+                reconcile_owed(line.conn)
                 return Worked("over", shards, users, run.finished)
     return Worked("more", shards, users)
 

@@ -1,0 +1,5 @@
+-- Reviews that are over and not reconciled yet, oldest first.
+SELECT review_id
+  FROM limits.reconciliations
+ WHERE at IS NULL
+ ORDER BY review_id

@@ -1,0 +1,4 @@
+-- How much there is to reconcile: credit lines, the last entry, reviews.
+SELECT (SELECT count(*) FROM limits.credit_lines) AS users,
+       (SELECT coalesce(max(entry_id), 0) FROM limits.adjustment_log) AS last_entry,
+       (SELECT count(*) FROM limits.reviews) AS reviews

@@ -1,0 +1,3 @@
+-- The texts of all policies that anything was decided by.
+SELECT policy_hash, body
+  FROM limits.policies
