@@ -19,6 +19,10 @@ class InputError(LimitsError):
     exit_code = 2
 
 
+class OutputLost(LimitsError):
+    """Standard output that cannot be written: not all of the result reached whoever wanted it."""
+
+
 class SettingsError(InputError):
     """An environment variable that cannot be used."""
 
@@ -29,6 +33,10 @@ class PolicyError(InputError):
 
 class NotFound(InputError):
     """A user, review or entry that is not there."""
+
+
+class NotOpenYet(LimitsError):
+    """A user on a date before the account was opened: there was no limit."""
 
 
 class DatabaseError(LimitsError):
