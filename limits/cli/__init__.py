@@ -25,6 +25,7 @@ from limits.cli import (
     demo,
     gate,
     log,
+    log_replay,
     notices,
     override,
     policy,
@@ -55,8 +56,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, notices, referral,
-    backtest, bench, samples, snapshot,
+    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, log_replay, notices,
+    referral, backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)
 

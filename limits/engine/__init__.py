@@ -5,6 +5,7 @@ The same few steps serve all three. ``asking`` has what a person asks for, ``owi
 applying; ``single`` one user, ``requests`` what a user asks for, ``pending`` offered and
 announced changes, ``trying`` the dry run, ``deciding`` the steps that they share.
 ``delivering`` tells the users, ``sending`` has the ways out; ``reconciling`` looks at a review that is over.
+``delivering`` tells the users, ``sending`` has the ways out. ``replaying`` decides again what the log holds.
 """
 
 from limits.engine.asking import MANUAL, finished, policy_for, progress, request_review, reviewed, usual_policy, watch
@@ -13,6 +14,7 @@ from limits.engine.delivering import Delivery, deliver, text_of
 from limits.engine.owing import Owed, Owing, missed, owe_due, run_schedule, timetable
 from limits.engine.pending import Carried, DueRun, accept, decline, due_changes, set_consent
 from limits.engine.reconciling import reconcile_owed
+from limits.engine.replaying import Replay, Sample, replay_log
 from limits.engine.requests import Answer, request_limit
 from limits.engine.running import Worked, work
 from limits.engine.sending import Sender, ToCommand, ToFile, sender_for
@@ -32,6 +34,8 @@ __all__ = [
     "Owed",
     "Owing",
     "Recompute",
+    "Replay",
+    "Sample",
     "Sender",
     "ToCommand",
     "ToFile",
@@ -51,6 +55,7 @@ __all__ = [
     "progress",
     "recompute",
     "reconcile_owed",
+    "replay_log",
     "request_limit",
     "request_review",
     "reviewed",

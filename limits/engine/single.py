@@ -84,10 +84,13 @@ class Order:
     @property
     def effect(self) -> Policy:
         """The policy by which the decision takes effect: what was announced is not announced again."""
-        if self.change is None:
-            return self.policy
-        consent = self.policy.consent.model_copy(update={"cuts": "at_once"})
-        return self.policy.model_copy(update={"consent": consent})
+        return self.policy if self.change is None else taking_effect(self.policy)
+
+
+def taking_effect(policy: Policy) -> Policy:
+    """The policy by which a change that had waited takes effect: a cut is not announced again."""
+    consent = policy.consent.model_copy(update={"cuts": "at_once"})
+    return policy.model_copy(update={"consent": consent})
 
 
 def recompute(
