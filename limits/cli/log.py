@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, log_reconcile, log_report
-from limits.cli import common, log_as_of, log_export
+from limits.cli import common, log_as_of, log_export, log_reconcile, log_report
 from limits.cli.log_filter import (
     ActionOption,
     ActorOption,
@@ -28,44 +27,13 @@ if TYPE_CHECKING:
     from limits.store.log import LogEntry
 
 log = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: list, show, export, reconcile, report."
-)
-
-
-class Action(enum.StrEnum):
-    """What a decision did."""
-
-    RAISED = "raised"
-    HELD = "held"
-    LOWERED = "lowered"
-
-
-class Format(enum.StrEnum):
-    """How an export is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-
-
-User = Annotated[int | None, common.number_option("--user", "Only this user.")]
-Review = Annotated[int | None, common.number_option("--review", "Only this review.")]
-From = Annotated[str | None, common.date_option("--from", "Only reviews as of this date or later.")]
-To = Annotated[str | None, common.date_option("--to", "Only reviews as of this date or earlier.")]
-ActionOption = Annotated[Action | None, typer.Option("--action", help="Only limits raised, held or lowered.")]
-ReasonOption = Annotated[
-    str | None, common.words_option("--reason", "Only decisions with this reason code, such as past_due.", "CODE")
-]
-ActorOption = Annotated[str | None, common.words_option("--actor", "Only decisions made by this actor.", "NAME")]
-    no_args_is_help=True, rich_markup_mode=None, help="Read the adjustment log: list, show, as-of, export."
+    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: read, export, reconcile, report, replay."
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    log_reconcile.register(log)
-    log_report.register(log)
-    for module in (log_as_of, log_export):
+    for module in (log_as_of, log_export, log_reconcile, log_report):
         module.register(log)
     app.add_typer(log, name="log")
 

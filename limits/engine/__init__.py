@@ -4,8 +4,8 @@ The same few steps serve all three. ``asking`` has what a person asks for, ``owi
 ``running`` what a worker does, ``shards`` with one shard and ``gate`` between deciding and
 applying; ``single`` one user, ``requests`` what a user asks for, ``pending`` offered and
 announced changes, ``trying`` the dry run, ``deciding`` the steps that they share.
-``delivering`` tells the users, ``sending`` has the ways out; ``reconciling`` looks at a review that is over.
-``delivering`` tells the users, ``sending`` has the ways out. ``replaying`` decides again what the log holds.
+``delivering`` tells the users, ``sending`` has the ways out; ``reconciling`` looks at a review that is over and
+``replaying`` decides again what the log holds.
 """
 
 from limits.engine.asking import MANUAL, finished, policy_for, progress, request_review, reviewed, usual_policy, watch

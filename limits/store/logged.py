@@ -144,7 +144,7 @@ def columns(made: Rows, rules: int) -> Columns:
     ceilings = np.full((len(made), rules), NULL, dtype=np.int64)
     counts = np.zeros(len(made), dtype=np.int64)
     body = np.frombuffer(made.body, dtype=np.uint8)
-    if row_bytes.read(body, made.offsets, _WIDTHS, values, ceilings, counts) >= 0:
+    if row_bytes.read_any(body, made.offsets, _WIDTHS, values, ceilings, counts) >= 0:
         raise DatabaseError("the type limits.decision_row of the database is not the one that this version knows")
     named = {name: column for (name, _, width), column in zip(FIELDS, values, strict=True) if width}
     return Columns(named, ceilings, counts)

@@ -102,13 +102,6 @@ def _get(body: Bytes, at: int, width: int) -> int:
     value -= (value & 0x80) << 1
     for k in range(1, width):
         value = (value << 8) | int(body[at + k])
-def _take(body: Bytes, at: int, width: int) -> int:
-    """The integer in network order that stands there."""
-    value = 0
-    for k in range(width):
-        value = (value << 8) | body[at + k]
-    if width < 8 and value >= 1 << (8 * width - 1):
-        value -= 1 << (8 * width)
     return value
 
 
@@ -200,7 +193,10 @@ def append(body: Bytes, offsets: Int, kind: int, extra: Bytes, cuts: Int, longer
         for k in range(size):
             longer[at + k] = extra[cuts[row] + k]
         at += size
-def read(body: Bytes, offsets: Int, widths: Int, values: Int, ceilings: Int, counts: Int) -> int:
+
+
+@kernel
+def read_any(body: Bytes, offsets: Int, widths: Int, values: Int, ceilings: Int, counts: Int) -> int:
     """The inverse of ``write``; the first row that is no element of these widths (fields,), else -1.
 
     Fills values (fields, n) and ceilings (n, rules), which hold NULL, and counts (n,): how many ceilings there are,
@@ -209,24 +205,24 @@ def read(body: Bytes, offsets: Int, widths: Int, values: Int, ceilings: Int, cou
     fields, users = values.shape
     for row in range(users):
         at = offsets[row] + 8  # its own length, number of fields
-        if _take(body, at - 4, 4) != fields:
+        if _get(body, at - 4, 4) != fields:
             return row
         for place in range(fields):
-            size = _take(body, at + 4, 4)
+            size = _get(body, at + 4, 4)
             at += 8
             if widths[place] == 0:
                 if size < 0:
                     counts[row] = -1
                     continue
-                dimensions, listed = _take(body, at, 4), _take(body, at + 12, 4)
-                if dimensions == 1 and _take(body, at + 16, 4) == 1:
+                dimensions, listed = _get(body, at, 4), _get(body, at + 12, 4)
+                if dimensions == 1 and _get(body, at + 16, 4) == 1:
                     counts[row] = listed
                     element = at + 20
                     for k in range(listed):
-                        length = _take(body, element, 4)
+                        length = _get(body, element, 4)
                         element += 4
                         if length >= 0:
-                            ceilings[row, k] = _take(body, element, 8)
+                            ceilings[row, k] = _get(body, element, 8)
                             element += 8
                 elif dimensions != 0:
                     counts[row] = -1
@@ -234,6 +230,6 @@ def read(body: Bytes, offsets: Int, widths: Int, values: Int, ceilings: Int, cou
             elif size >= 0:
                 if size != widths[place]:
                     return row
-                values[place, row] = _take(body, at, size)
+                values[place, row] = _get(body, at, size)
                 at += size
     return -1

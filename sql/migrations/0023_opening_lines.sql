@@ -1,4 +1,4 @@
--- depends: 0020_what_rows_say
+-- depends: 0022_reconciliation
 -- What every credit line opened with, for auditors: where the adjustment log begins for a user.
 
 SET LOCAL ROLE limits_owner;

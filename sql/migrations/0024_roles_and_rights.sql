@@ -1,4 +1,4 @@
--- depends: 0021_entries
+-- depends: 0023_opening_lines
 -- The roles that were missing: one for each who does one thing. The auditor and the monitor read views, the sealer
 -- adds to two tables, the migrator acts as the owner. tests/rights.toml says who may what, of everything there is.
 
