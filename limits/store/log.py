@@ -235,7 +235,12 @@ def matching(columns: Iterable[str]) -> sql.Composed:
 
 def stream(conn: psycopg.Connection[Any], wanted: LogFilter) -> Iterator[LogEntry]:
     """Every matching entry, by date, review and user, by a cursor on the server: the memory needed does not grow."""
-    whole = {"first_day": "-infinity", "last_day": "infinity", "first_review": 1, "last_review": 2**63 - 1}
+    whole = {
+        "first_day": wanted.as_of_from or "-infinity",
+        "last_day": wanted.as_of_to or "infinity",
+        "first_review": wanted.review_id or 0,
+        "last_review": wanted.review_id or 2**63 - 1,
+    }
     with conn.transaction(), conn.cursor(name="log_stream", row_factory=class_row(LogEntry)) as cursor:
         cursor.itersize = FETCH_ROWS
         cursor.execute(matching(field.name for field in dataclasses.fields(LogEntry)), wanted.parameters() | whole)

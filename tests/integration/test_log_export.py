@@ -148,7 +148,7 @@ def test_every_format_says_what_the_entries_say(conn: Connection) -> None:
         assert table.schema.field("limit_after_minor").type == pa.int64()
 
 
-def test_one_user_and_one_review(conn: Connection) -> None:
+def test_one_user_one_review_and_some_dates(conn: Connection) -> None:
     fill(conn)
     entries = plain(conn)
     for wanted, keeps in (
@@ -160,6 +160,7 @@ def test_one_user_and_one_review(conn: Connection) -> None:
     ):
         found = [number for block in export_reading.read(conn, wanted) for number in block.numbers["entry_id"][0]]
         assert found == [e.entry_id for e in entries if keeps(e)], wanted
+        assert found == [e.entry_id for e in log.stream(conn, wanted)], wanted
 
 
 def test_nothing_to_export_is_a_heading_alone(conn: Connection) -> None:
