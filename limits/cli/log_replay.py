@@ -26,7 +26,7 @@ def register(_: typer.Typer) -> None:
 
 def replay_entries(
     entry_id: Annotated[
-        int | None, typer.Argument(parser=common.read_number, metavar="[ID]", help="One entry.", show_default=False)
+        int | None, typer.Argument(parser=common.read_number, metavar="ID", help="One entry.", show_default=False)
     ] = None,
     review: Annotated[int | None, common.number_option("--review", "The entries of this review.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every entry there is.")] = False,

@@ -9,6 +9,7 @@ as the whole that it was decided as, and each entry is compared with what become
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -132,21 +133,16 @@ def _chosen(conn: Connection, entry_id: int | None, review_id: int | None, sampl
         if not groups:
             raise NotFound(f"there is no log entry {entry_id}; `limits log list` shows those there are")
         return len(groups), ((group, None) for group in groups)
-    if review_id is None:
-        total, found = logged.count(conn), _groups(conn, None)
-    else:
-        groups = list(_groups(conn, review_id))
-        if not groups:
+    found = logged.groups(conn, review_id)
+    first = next(found, None)
+    if first is None:
+        if review_id is not None:
             raise NotFound(f"the log has no entry of review {review_id}; `limits log list` shows what it has")
-        total, found = sum(group.entries for group in groups), iter(groups)
+        return 0, iter(())
+    groups_in_all = itertools.chain([first], found)
     if sample is None:
-        return total, ((group, None) for group in found)
-    return min(sample.entries, total), _drawn(found, sample, total)
-
-
-def _groups(conn: Connection, review_id: int | None) -> Iterator[Group]:
-    for as_of, number in logged.reviews(conn, review_id):
-        yield from logged.groups(conn, as_of, number)
+        return first.total, ((group, None) for group in groups_in_all)
+    return min(sample.entries, first.total), _drawn(groups_in_all, sample, first.total)
 
 
 def _drawn(groups: Iterator[Group], sample: Sample, total: int) -> Chosen:

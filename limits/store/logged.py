@@ -26,20 +26,23 @@ Connection = psycopg.Connection[Any]
 #: Stands for NULL in columns.
 NULL = np.iinfo(np.int64).min
 
-#: Entries read by one statement.
-AT_ONCE = 10_000
+#: Entries read by one statement, about: what the server sorts without writing to a disk.
+AT_ONCE = 4_000
+#: Groups the server hands over at a time.
+FETCH_GROUPS = 1000
 
 #: What the log and the waiting changes say beside the fields of a row.
 BESIDE = ("version_after", "action", "change_kind", "change_proposed", "change_limit")
 
-_ARRAY_HEADER = 20  # dimensions, whether there is a NULL, type of the elements, length, lower bound: four bytes each
 _WIDTHS = np.array([width for _, _, width in FIELDS], dtype=np.int64)
-_BEFORE_ALL = dt.date(1, 1, 1)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Entries of a review that say that they were decided from one snapshot by one policy, in one currency."""
+    """Entries of a review that say that they were decided from one snapshot by one policy, in one currency.
+
+    total: entries of all groups that were asked for.
+    """
 
     as_of: dt.date
     review_id: int
@@ -50,6 +53,7 @@ class Group:
     entries: int
     first_user: int
     last_user: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -87,28 +91,15 @@ class ReviewFacts:
     change_raises: bool | None
 
 
-def count(conn: Connection) -> int:
-    """How many entries the log has."""
-    with conn.cursor(row_factory=scalar_row) as cursor:
-        return int(cursor.execute(query("replay_count")).fetchone() or 0)
+def groups(conn: Connection, review_id: int | None = None) -> Iterator[Group]:
+    """The entries of the log, or of one review, by what they were decided from; by date, review and users.
 
-
-def reviews(conn: Connection, review_id: int | None = None) -> Iterator[tuple[dt.date, int]]:
-    """Date and number of every review that the log has entries of, in order; of one review alone where it is named."""
-    if review_id is not None:
-        for (as_of,) in conn.execute(query("replay_dates"), {"review_id": review_id}).fetchall():
-            yield as_of, review_id
-        return
-    as_of, number = _BEFORE_ALL, 0
-    while found := conn.execute(query("replay_next"), {"as_of": as_of, "review_id": number}).fetchone():
-        as_of, number = found
-        yield as_of, number
-
-
-def groups(conn: Connection, as_of: dt.date, review_id: int) -> list[Group]:
-    """The entries of a review as of a date by what they were decided from, in the order of users."""
-    with conn.cursor(row_factory=class_row(Group), binary=True) as cursor:
-        return cursor.execute(query("replay_groups"), {"as_of": as_of, "review_id": review_id}).fetchall()
+    The server keeps the list, and no transaction stays open while it is gone through.
+    """
+    with conn.cursor(name="replay_groups", row_factory=class_row(Group), binary=True, withhold=True) as cursor:
+        cursor.itersize = FETCH_GROUPS
+        cursor.execute(query("replay_groups"), {"review_id": review_id})
+        yield from cursor
 
 
 def groups_of_entry(conn: Connection, entry_id: int) -> list[Group]:
@@ -118,22 +109,18 @@ def groups_of_entry(conn: Connection, entry_id: int) -> list[Group]:
 
 
 def entries(conn: Connection, group: Group, *, at_once: int = AT_ONCE) -> Iterator[Entries]:
-    """The entries of a group, so many at a time."""
-    after = group.first_user - 1
-    while True:
+    """The entries of a group, about so many at a time: a range of ids each, which costs no sorting of the rest."""
+    ids = group.last_user - group.first_user + 1
+    step = max(1, ids * at_once // group.entries)
+    for first in range(group.first_user, group.last_user + 1, step):
         [found] = read_arrays(
-            conn, "replay_entries", as_of=group.as_of, review_id=group.review_id, after=after, until=group.last_user,
-            input_digest=group.input_digest, policy_hash=group.policy_hash, code_version=group.code_version,
-            currency=group.currency, limit=at_once,
+            conn, "replay_entries", as_of=group.as_of, review_id=group.review_id, first=first,
+            last=min(first + step - 1, group.last_user), input_digest=group.input_digest,
+            policy_hash=group.policy_hash, code_version=group.code_version, currency=group.currency,
         )  # fmt: skip
-        user_id = found["user_id"]
-        if not len(user_id):
-            return
-        made = rows.decode(user_id, found["decisions"][_ARRAY_HEADER:])
-        yield Entries(found["entry_id"], made, {name: found[name] for name in BESIDE}, found["rules"])
-        if len(user_id) < at_once:
-            return
-        after = int(user_id[-1])
+        if len(found["user_id"]):
+            made = rows.decode(found["user_id"], found["decisions"])
+            yield Entries(found["entry_id"], made, {name: found[name] for name in BESIDE}, found["rules"])
 
 
 def columns(made: Rows, rules: int) -> Columns:

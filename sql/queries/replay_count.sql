@@ -1,2 +1,0 @@
--- How many entries the log has.
-SELECT count(*) FROM limits.adjustment_log
