@@ -45,6 +45,7 @@ class Wrong:
     @classmethod
     def of(cls, block: Entries, again: Rows, beside: dict[str, Int], *, same_code: bool) -> Self:
         """Bytes first: where they are equal all is, and nothing is taken apart."""
+        again = logged.with_entries(again, block.sequence)
         fields = {name: _differ(block.beside[name], beside[name]) for name in logged.BESIDE}
         if bytes(block.made.body) == bytes(again.body):
             anywhere = np.zeros(len(block), dtype=np.bool_)
@@ -54,6 +55,10 @@ class Wrong:
         rules = max(block.rules, len(Reason))
         one, other = logged.columns(block.made, rules), logged.columns(again, rules)
         fields = {name: _differ(one.fields[name], other.fields[name]) for name in one.fields} | fields
+        # What was made before there were batches kept neither consent nor bytes.
+        old = block.sequence < 0
+        said, now, wrong = fields["consent"]
+        fields["consent"] = said, now, wrong & ~old
         # Code that knew fewer rules listed fewer ceilings: those it did not know must not bound now.
         listed, now, wrong = _differ(one.counts, other.counts)
         fields["ceilings"] = listed, now, wrong & (same_code | (listed < 0))
@@ -62,7 +67,7 @@ class Wrong:
         for _, _, wrong in fields.values():
             anywhere |= wrong
         pairs = zip(block.made.elements(), again.elements(), strict=True)
-        unlike = np.array([a != b for a, b in pairs], dtype=np.bool_) & ~anywhere & (listed == now)
+        unlike = np.array([a != b for a, b in pairs], dtype=np.bool_) & ~anywhere & ~old & (listed == now)
         fields["bytes"] = np.full_like(listed, NULL), np.full_like(listed, NULL), unlike
         return cls(fields, ceilings, anywhere | unlike)
 
@@ -105,7 +110,8 @@ def only(block: Entries, places: Int) -> Entries:
     if len(places) == len(block):
         return block
     beside = {name: values[places] for name, values in block.beside.items()}
-    return Entries(block.entry_id[places], rows_at(block.made, places), beside, block.rules)
+    made, sequence = rows_at(block.made, places), block.sequence[places]
+    return Entries(block.entry_id[places], made, sequence, beside, block.rules)
 
 
 def rows_at(made: Rows, places: Int) -> Rows:

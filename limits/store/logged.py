@@ -5,6 +5,7 @@ Read from the tables and not from a view: a view leaves out an entry whose polic
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
+from limits.entry import encode
 from limits.errors import DatabaseError
 from limits.portfolio import Int
+from limits.store import entries as log_entries
 from limits.store import rows
 from limits.store.columns import read_arrays
 from limits.store.queries import query
@@ -58,10 +61,15 @@ class Group:
 
 @dataclass(frozen=True)
 class Entries:
-    """Entries (n,) in the order of users. ``beside``: the columns BESIDE (n,). ``rules``: the most ceilings of any."""
+    """Entries (n,) in the order of users. ``beside``: the columns BESIDE (n,). ``rules``: the most ceilings of any.
+
+    made      with the bytes of the entries, NULL where the log has none yet
+    sequence  place of each in its batch; -1 where it was made before there were batches
+    """
 
     entry_id: Int
     made: Rows
+    sequence: Int
     beside: dict[str, Int]
     rules: int
 
@@ -120,7 +128,9 @@ def entries(conn: Connection, group: Group, *, at_once: int = AT_ONCE) -> Iterat
         )  # fmt: skip
         if len(found["user_id"]):
             made = rows.decode(found["user_id"], found["decisions"])
-            yield Entries(found["entry_id"], made, {name: found[name] for name in BESIDE}, found["rules"])
+            yield Entries(
+                found["entry_id"], made, found["sequence"], {name: found[name] for name in BESIDE}, found["rules"]
+            )
 
 
 def columns(made: Rows, rules: int) -> Columns:
@@ -135,6 +145,14 @@ def columns(made: Rows, rules: int) -> Columns:
         raise DatabaseError("the type limits.decision_row of the database is not the one that this version knows")
     named = {name: column for (name, _, width), column in zip(FIELDS, values, strict=True) if width}
     return Columns(named, ceilings, counts)
+
+
+def with_entries(made: Rows, sequence: Int) -> Rows:
+    """The rows with the bytes of their entries, at these places (n,) of their batches."""
+    if not len(made):
+        return made
+    said = dataclasses.replace(log_entries.entries(made), sequence=np.maximum(sequence, 0))
+    return rows.with_field(made, *encode(said))
 
 
 def review_facts(conn: Connection, review_id: int) -> ReviewFacts | None:

@@ -200,12 +200,13 @@ def read_any(body: Bytes, offsets: Int, widths: Int, values: Int, ceilings: Int,
     """The inverse of ``write``; the first row that is no element of these widths (fields,), else -1.
 
     Fills values (fields, n) and ceilings (n, rules), which hold NULL, and counts (n,): how many ceilings there are,
-    -1 where they are NULL, of several dimensions, or do not count from 1. No row may have more than ``rules``.
+    -1 where they are NULL, of several dimensions, or do not count from 1. No row may have more than ``rules``. One
+    field more, the bytes of the entry, is passed over.
     """
     fields, users = values.shape
     for row in range(users):
         at = offsets[row] + 8  # its own length, number of fields
-        if _get(body, at - 4, 4) != fields:
+        if not fields <= _get(body, at - 4, 4) <= fields + 1:
             return row
         for place in range(fields):
             size = _get(body, at + 4, 4)

@@ -1,2 +1,2 @@
 -- Whether a snapshot was removed by retention.
-SELECT EXISTS (SELECT FROM limits.pruned_snapshots WHERE digest = %(digest)s)
+SELECT EXISTS (SELECT FROM limits_read.pruned_snapshots WHERE digest = %(digest)s)

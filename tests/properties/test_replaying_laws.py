@@ -38,7 +38,11 @@ def change(kind: str, before: int, after: int) -> Change:
 
 
 def entries_of(made: Rows, beside: dict[str, Int]) -> Entries:
-    return Entries(made.user_id, made, {name: np.asarray(values) for name, values in beside.items()}, len(Reason))
+    places = np.arange(len(made))
+    stored = logged.with_entries(made, places)
+    return Entries(
+        made.user_id, stored, places, {name: np.asarray(values) for name, values in beside.items()}, len(Reason)
+    )
 
 
 @settings(max_examples=40)
