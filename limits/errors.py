@@ -19,6 +19,10 @@ class InputError(LimitsError):
     exit_code = 2
 
 
+class OutputLost(LimitsError):
+    """Standard output that cannot be written: not all of the result reached whoever wanted it."""
+
+
 class SettingsError(InputError):
     """An environment variable that cannot be used."""
 
@@ -29,6 +33,10 @@ class PolicyError(InputError):
 
 class NotFound(InputError):
     """A user, review or entry that is not there."""
+
+
+class NotOpenYet(LimitsError):
+    """A user on a date before the account was opened: there was no limit."""
 
 
 class DatabaseError(LimitsError):
@@ -43,6 +51,14 @@ class MigrationError(DatabaseError):
 
 class SnapshotError(LimitsError):
     """A snapshot that was altered, is gone or cannot be read: what was decided from it cannot be checked."""
+
+
+class EntryError(LimitsError):
+    """Bytes or a record of the adjustment log that are not written as they must be: altered or damaged."""
+
+
+class CheckpointError(LimitsError):
+    """A checkpoint of the adjustment log that is not written as it must be, or that nobody trusted has signed."""
 
 
 class BrokerError(LimitsError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from limits.capacity import Method
 from limits.ceilings import CEILINGS
@@ -109,6 +109,13 @@ def show(entry: LogEntry, language: str = "en") -> None:
             _show_ceilings(entry, language)
 
 
+def show_facts(facts: Sequence[tuple[str, str]]) -> None:
+    """Print name and text of each line, the texts below one another."""
+    width = max(_width(name) for name, _ in facts)
+    for name, text in facts:
+        say(f"  {_pad(name, width)}  {text}")
+
+
 def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
     words = WORDS[language]
 
@@ -128,6 +135,19 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
             words["proposed"],
             text.format(proposed=amount(entry.proposed_minor), delta=delta, date=entry.effective_on),
         )
+    yield from why(entry, language)
+    yield words["floor"], words["floor_text"].format(floor=amount(entry.floor_minor))
+    quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
+    yield words["capacity"], words["capacity_text"].format(**quantiles)
+    yield words["method"], Method(entry.capacity_method).text(language)
+    digest = entry.input_digest.hex()
+    yield words["evidence"], words["evidence_text"].format(months=entry.months_observed, digest=digest)
+    yield from who(entry, language)
+
+
+def why(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
+    """The reasons in words, in the order in which they bind, as name and text of each line; later ones have no name."""
+    words = WORDS[language]
     for place, reason in enumerate(entry.reasons, start=1):
         name = words["because"] if place == 1 else ""
         yield name, f"{place}. {reason_text(reason, language)} [{reason_code(reason)}]"
@@ -135,12 +155,11 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
         yield words["because"], words["nothing"]
     if remark := _remark(entry):
         yield "", words[remark]
-    yield words["floor"], words["floor_text"].format(floor=amount(entry.floor_minor))
-    quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
-    yield words["capacity"], words["capacity_text"].format(**quantiles)
-    yield words["method"], Method(entry.capacity_method).text(language)
-    digest = entry.input_digest.hex()
-    yield words["evidence"], words["evidence_text"].format(months=entry.months_observed, digest=digest)
+
+
+def who(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
+    """By which policy, by whom and in which review it was decided, as name and text of each line."""
+    words = WORDS[language]
     yield (
         words["policy"],
         words["policy_text"].format(

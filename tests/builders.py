@@ -11,7 +11,7 @@ import datetime as dt
 import hashlib
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from limits.store import reviews
 from limits.store.db import Connection
@@ -229,6 +229,24 @@ def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000
         add_repayment(conn, user_id, issued + dt.timedelta(days=10), 200_000)
     add_credit_check(conn, user_id, AS_OF - dt.timedelta(days=29))
     return user_id
+
+
+#: The fields of limits.decision_row in order, but for the last one, the bytes of the log's entry.
+DECISION_FIELDS = (
+    "user_id", "limit_before_minor", "limit_after_minor", "version_before", "binding", "reason_bits", "ceilings_minor",
+    "lowest_ceiling_minor", "floor_minor", "capacity_p10_minor", "capacity_p50_minor", "capacity_p90_minor",
+    "capacity_method", "months_observed", "disposition", "proposed_minor", "effective_on", "notice", "notice_due_on",
+    "consent",
+)  # fmt: skip
+
+
+def decision(values: LiteralString) -> LiteralString:
+    """SQL of a decision from the values of its fields, with the bytes of its entry."""
+    fields = ", ".join(f"(x.d).{name}" for name in DECISION_FIELDS)
+    return (
+        f"(SELECT ROW({fields}, limits.entry_bytes(x.d, 0))::limits.decision_row "
+        f"FROM (SELECT ROW({values}, NULL)::limits.decision_row AS d) x)"
+    )
 
 
 def keep_snapshot(conn: Connection, review_id: int, *, shard: int = 0, content: bytes = b"x") -> bytes:

@@ -3,6 +3,7 @@
 I1  opening limit + sum of logged changes = current limit; version = number of logged changes
 I2  one decision per (review, user); decided + quarantined + skipped = users of the plan, once a review is done
 I3  a limit changed <=> a row of the log says so <=> a message is in the outbox
+I4  the log holds together (tests/chain.py)
 I5  no raise above any ceiling, now or later
 and what waits: one decision for each offered or announced change, one open change for each user at most
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 from limits.store import reconciling
 from limits.store.db import Connection
+from tests import chain
 
 #: Each query gives one row for every breach, with enough in it to find the culprit.
 BREACHES = {
@@ -135,6 +137,8 @@ def check(conn: Connection) -> None:
         rows = conn.execute(statement.encode()).fetchmany(5)
         if rows:
             found[name] = rows
+    if broken := chain.breaches(conn):
+        found["I4"] = broken[:5]
     reconciled = reconciling.of_everything(conn)
     if not reconciled.ok:
         found["it does not add up"] = [one.words for one in reconciled.named]

@@ -55,9 +55,10 @@ def add_decision(
                review_id, shard, user_id, as_of, currency, limit_before_minor, limit_after_minor, version_before,
                version_after, action, binding, reason_bits, ceilings_minor, lowest_ceiling_minor, floor_minor,
                capacity_p10_minor, capacity_p50_minor, capacity_p90_minor, capacity_method, months_observed,
-               policy_hash, input_digest, code_version, actor, disposition, proposed_minor)
+               policy_hash, input_digest, code_version, actor, disposition, proposed_minor, consent, batch_id,
+               sequence, entry)
            VALUES (%s, 0, %s, %s, 'CNY', %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, 1, 2, 3, 0, 12, %s, sha256('x'),
-                   'test', 'test', %s, %s)
+                   'test', 'test', %s, %s, 0, 0, 0, 'made up')
            RETURNING entry_id""",
         review, user_id, as_of, before, after, version, version + abs(action), action, int(lowest),
         sum(1 << reason for reason in bounds or {}), ceilings, limits[lowest], policy_hash,

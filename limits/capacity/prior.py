@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,3 +60,12 @@ class Prior:
         z = ndtri((np.arange(count) + 0.5) / count)
         shape = np.expm1(self.skew * z) / self.skew if self.skew else z
         return np.asarray(shape)
+
+
+def parameters() -> str:
+    """The model and its parameters as text, one a line: the log names them by their sha256.
+
+    What stands in the code beside them is named by the version of the code.
+    """
+    prior = Prior()
+    return "pooled local level 1\n" + "".join(f"{one.name} {getattr(prior, one.name)!r}\n" for one in fields(prior))

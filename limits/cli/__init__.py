@@ -25,6 +25,7 @@ from limits.cli import (
     demo,
     gate,
     log,
+    log_replay,
     notices,
     override,
     policy,
@@ -34,10 +35,11 @@ from limits.cli import (
     services,
     snapshot,
     status,
+    streams,
     user,
     whatif,
 )
-from limits.errors import LimitsError
+from limits.errors import LimitsError, OutputLost
 
 #: Exit code of an error nobody expected (EX_SOFTWARE of sysexits.h).
 UNEXPECTED = 70
@@ -54,8 +56,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, notices, referral,
-    backtest, bench, samples, snapshot,
+    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, log_replay, notices,
+    referral, backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)
 
@@ -78,16 +80,12 @@ def _every_command(
 
 def main() -> None:
     """The console script."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    output = streams.guard()
     code = run(sys.argv[1:])
-    try:
+    with contextlib.suppress(OutputLost):  # it is kept
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader left; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = code or 1
+    if output.lost is not None and code == 0:
+        code = _fail(str(output.lost), output.lost.exit_code)
     sys.exit(code)
 
 
@@ -101,9 +99,6 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(_sentence(error), error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:  # noqa: BLE001 (the last resort: said in one line, kept in full)
         if _is_trouble(error):
             words = " ".join(str(error).split())

@@ -144,6 +144,37 @@ def nightly_command(
         _print_nightly(found, markdown=markdown)
 
 
+@bench.command("log")
+def log_command(
+    users: Annotated[int, typer.Option(min=60_000, max=100_000_000, help="Made-up users.")] = 200_000,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="The same seed makes the same users.")] = 1,
+    json: common.Json = False,
+) -> None:
+    """What it costs that the log is tamper-evident: a review's parts applied with and without, in turn, in one run.
+
+    On a PostgreSQL of its own in a temporary folder; the database of the settings is not touched.
+    """
+    from limits.bench import hashing
+    from limits.bench.nightly import measuring
+    from limits.terminal import print_json, progress, say, table
+    from tasks.logs import set_up
+
+    set_up("warning")  # standard output is for results
+    common.load_forecast()
+    with _ended_by_signals():
+        found = hashing.measure(
+            users,
+            as_of=measuring.usual_date(common.today()),
+            seed=seed,
+            bar=lambda what: progress(what, quiet=json),
+        )
+    if json:
+        print_json(found.as_dict())
+        return
+    say(f"{found.users:,} users, {found.parts} parts of {hashing.PART_USERS:,}; microseconds a user", strong=True)
+    table(("apply", "figure"), found.rows(), numbers=("figure",))
+
+
 def _read_sizes(text: str) -> list[int]:
     if not re.fullmatch(r"[0-9]{3,10}(,[0-9]{3,10})*", text) or min(map(int, text.split(","))) < 500:
         raise typer.BadParameter(f"--sizes {text!r}: write numbers of at least 500, such as 10000,100000,1000000")

@@ -141,8 +141,15 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
         )  # fmt: skip
         schema = _tried("schema", lambda: _schema(migrate.plan(database)), "see the message")
         yield schema
-        yield _roles(conn)
+        may, roles = _roles(conn)
+        yield roles
     if schema.state == "fail":
+        return
+    if "limits_monitor" in may and "limits_worker" not in may:
+        from limits.cli import monitoring
+
+        with database.connect("monitor", "limits doctor") as conn:
+            yield from monitoring.findings(conn)
         return
     yield _tried("broker", lambda: _broker(database, settings), _broker_mend(settings))
     with database.connect("worker", "limits doctor") as conn:
@@ -181,18 +188,19 @@ def _propose(pack: str) -> str:
     return f"limits policy propose {pack} --reason '...'; then another person: limits policy approve ID --reason '...'"
 
 
-def _roles(conn: Connection) -> Finding:
+def _roles(conn: Connection) -> tuple[list[str], Finding]:
+    """The roles that the login may act as, and what there is to say of them."""
     from limits.store import health
 
     rows = health.roles(conn)
     missing = [row.name for row in rows if not row.there]
-    if missing:
-        return Finding("roles", "fail", f"missing: {', '.join(missing)}", "limits migrate")
     may = [row.name for row in rows if row.may]
-    if "limits_worker" not in may:
-        mend = f'GRANT limits_worker TO "{conn.info.user}"'
-        return Finding("roles", "fail", f"the login {conn.info.user} may not act as limits_worker", mend)
-    return Finding("roles", "ok", f"the login {conn.info.user} may act as {', '.join(may)}")
+    if missing:
+        return may, Finding("roles", "fail", f"missing: {', '.join(missing)}", "limits migrate")
+    if "limits_worker" not in may and "limits_monitor" not in may:
+        mend = f'GRANT limits_worker TO "{conn.info.user}", or limits_monitor for counts and states alone'
+        return may, Finding("roles", "fail", f"the login {conn.info.user} may not act as limits_worker", mend)
+    return may, Finding("roles", "ok", f"the login {conn.info.user} may act as {', '.join(may)}")
 
 
 def _broker(database: Database, settings: Settings) -> Finding:

@@ -12,6 +12,7 @@ from importlib import resources
 import numpy as np
 
 import limits
+from limits.capacity.prior import parameters
 from limits.decision import Decisions, review
 from limits.dispositions import Dispositions, dispose
 from limits.policy import ALL_BPS, Policy
@@ -20,6 +21,7 @@ from limits.reasons import Reason
 from limits.store import reviews, snapshots
 from limits.store.db import Connection
 from limits.store.packing import read_packed
+from limits.store.record import MadeBy
 from limits.store.reviews import ReviewException
 
 #: The modules a decision depends on; their text is part of the code version.
@@ -150,3 +152,9 @@ def code_version() -> str:
         text = (root / f"{name}.py").read_bytes()
         digest.update(f"{name}\0{len(text)}\0".encode() + text)
     return f"{limits.__version__}+{digest.hexdigest()[:12]}"
+
+
+@functools.cache
+def made_by() -> MadeBy:
+    """What the log says of how a decision was computed: version of the code, sha256 of the forecast's parameters."""
+    return MadeBy(code_version(), hashlib.sha256(parameters().encode()).digest())

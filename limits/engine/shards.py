@@ -17,7 +17,7 @@ import structlog
 from limits.budget import raises_of
 from limits.engine import challenging, gate
 from limits.engine.challenging import in_words, shadows
-from limits.engine.deciding import Decided, code_version, decide_users
+from limits.engine.deciding import Decided, decide_users, made_by
 from limits.engine.lease import LeaseKeeper
 from limits.engine.line import Line
 from limits.errors import DecidedTooLongAgo, KillSwitchEngaged, LeaseLost, PartDamaged, ReviewRefused, SnapshotError
@@ -201,10 +201,9 @@ def _apply_shard(task: Task) -> ShardRun:
             part = parts.take(conn, lease, number)
             if part is None:
                 raise LeaseLost(f"part {number} of shard {lease.shard} of review {lease.review_id} is gone")
-            kept = ~np.isin(part.rows.user_id, cut)
-            whole = bool(kept.all())
-            made, root = (part.rows, part.root) if whole else (part.rows.only(kept), None)
-            stale = _apply(task, made, lease.snapshot_digest, root) if len(made) else []
+            kept = ~np.isin(part.user_id, cut)
+            made = part if kept.all() else part.only(kept)
+            stale = _apply(task, made, lease.snapshot_digest) if len(made) else []
             reach("apply.commit")
         reach("apply.committed")
         if stale:
@@ -274,9 +273,9 @@ def _keep_snapshot(task: Task, decided: Decided) -> bytes:
     )  # fmt: skip
 
 
-def _apply(task: Task, made: Rows, digest: bytes | None, root: bytes | None = None) -> list[int]:
+def _apply(task: Task, made: Rows, digest: bytes | None) -> list[int]:
     assert digest is not None, "what was decided was decided on a snapshot"
     return record.apply_decisions(
         task.line.conn, task.lease, made, currency=task.policy.currency, input_digest=digest,
-        code_version=code_version(), root=root,
+        made_by=made_by(),
     )  # fmt: skip

@@ -14,7 +14,7 @@ import structlog
 
 from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
-from limits.engine.deciding import Decided, code_version, decide_users
+from limits.engine.deciding import Decided, code_version, decide_users, made_by
 from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
@@ -84,10 +84,13 @@ class Order:
     @property
     def effect(self) -> Policy:
         """The policy by which the decision takes effect: what was announced is not announced again."""
-        if self.change is None:
-            return self.policy
-        consent = self.policy.consent.model_copy(update={"cuts": "at_once"})
-        return self.policy.model_copy(update={"consent": consent})
+        return self.policy if self.change is None else taking_effect(self.policy)
+
+
+def taking_effect(policy: Policy) -> Policy:
+    """The policy by which a change that had waited takes effect: a cut is not announced again."""
+    consent = policy.consent.model_copy(update={"cuts": "at_once"})
+    return policy.model_copy(update={"consent": consent})
 
 
 def recompute(
@@ -248,7 +251,7 @@ def _apply_once(conn: Connection, order: Order, key: str) -> LogEntry | None:
                 body=decided.snapshot,
                 folder=order.snapshot_store,
             ),
-            code_version=code_version(),
+            made_by=made_by(),
         )
         if stale:
             raise record.Rollback(transaction)

@@ -8,7 +8,7 @@ from limits import capacity
 from limits.casebook.users import make_portfolio
 from limits.decision import review
 from limits.dispositions import dispose
-from limits.store import policies, rows, snapshots
+from limits.store import entries, policies, rows, snapshots
 
 
 def warm(tell: Callable[[], object] = lambda: None) -> None:
@@ -18,5 +18,5 @@ def warm(tell: Callable[[], object] = lambda: None) -> None:
     portfolio = make_portfolio()
     decisions = review(portfolio, policy)
     made = rows.encode(portfolio, decisions, dispose(portfolio, decisions, policy))
-    rows.decode(made.user_id, made.body)
+    entries.batch(rows.decode(made.user_id, made.body))
     snapshots.decode(snapshots.encode(portfolio))

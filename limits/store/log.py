@@ -5,18 +5,21 @@ Nothing here writes. The connection should be of the role ``auditor``, which may
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import class_row
 
 from limits.capacity import Method
 from limits.ceilings import CEILINGS
 from limits.errors import NotFound
 from limits.reasons import TEXT, Reason
+from limits.store import policies
 from limits.store.queries import query
 
 #: What a decision did, by the number stored with it.
@@ -25,21 +28,37 @@ ACTIONS = {1: "raised", 0: "held", -1: "lowered"}
 #: How a decision takes effect, by the number stored with it.
 DISPOSITIONS = {0: "at_once", 1: "offered", 2: "announced"}
 
-#: Rows the server hands over at a time during an export.
+#: Rows the server hands over at a time where entries are read one by one.
 FETCH_ROWS = 2000
+
+#: What a decision came to, as LogEntry.outcome says it: the action and the disposition stored for it, None for any.
+OUTCOMES: dict[str, tuple[int | None, int]] = {
+    **{word: (number, 0) for number, word in ACTIONS.items()},
+    **{word: (None, number) for number, word in DISPOSITIONS.items() if number},
+}
 
 
 @dataclass(frozen=True)
 class LogFilter:
-    """Which entries are wanted; None means any."""
+    """Which entries are wanted; None means any.
+
+    The size of a change is by how much the limit changed, or would by what was offered or announced, whichever
+    way: between two amounts of ``currency``, or a part of the limit before, in basis points, and no hold.
+    """
 
     user_id: int | None = None
     review_id: int | None = None
     as_of_from: dt.date | None = None
     as_of_to: dt.date | None = None
     action: int | None = None
+    disposition: int | None = None
     reason: Reason | None = None
     actor: str | None = None
+    policies: tuple[bytes, ...] | None = None
+    currency: str | None = None
+    min_change_minor: int | None = None
+    max_change_minor: int | None = None
+    min_share_bps: int | None = None
 
     def parameters(self) -> dict[str, Any]:
         """The filter as parameters of the queries log_page and log_export."""
@@ -49,8 +68,14 @@ class LogFilter:
             "as_of_from": self.as_of_from,
             "as_of_to": self.as_of_to,
             "action": self.action,
+            "disposition": self.disposition,
             "reason_bit": None if self.reason is None else 1 << self.reason,
             "actor": self.actor,
+            "policies": None if self.policies is None else list(self.policies),
+            "currency": self.currency,
+            "min_change_minor": self.min_change_minor,
+            "max_change_minor": self.max_change_minor,
+            "min_share_bps": self.min_share_bps,
         }
 
 
@@ -154,13 +179,14 @@ class LogEntry:
         }
 
 
-_PLACE = {ceiling.reason: place for place, ceiling in enumerate(CEILINGS)}
+#: Of equal ceilings the one with the lower place binds first; those of rules that are gone come last.
+PLACES = {ceiling.reason: place for place, ceiling in enumerate(CEILINGS)}
 
 
 def binding_order(ceilings_minor: Sequence[int | None]) -> list[tuple[Reason, int]]:
     """Ceilings as the log keeps them, lowest first; of equal ones the first in the list of rules."""
     bounds = [(Reason(k), value) for k, value in enumerate(ceilings_minor) if value is not None]
-    return sorted(bounds, key=lambda bound: (bound[1], _PLACE.get(bound[0], len(_PLACE))))
+    return sorted(bounds, key=lambda bound: (bound[1], PLACES.get(bound[0], len(PLACES))))
 
 
 def reason_code(reason: Reason) -> str:
@@ -181,6 +207,11 @@ def page(conn: psycopg.Connection[Any], wanted: LogFilter, *, limit: int, after:
         return cursor.fetchall()
 
 
+def by_policy(conn: psycopg.Connection[Any], wanted: LogFilter, name: str | None) -> LogFilter:
+    """The filter with the policies that a name means, as ``policies.named`` has them; None means any."""
+    return wanted if name is None else dataclasses.replace(wanted, policies=policies.named(conn, name))
+
+
 def entry(conn: psycopg.Connection[Any], entry_id: int) -> LogEntry:
     """The entry of that number; NotFound names it."""
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
@@ -196,12 +227,21 @@ def newest(conn: psycopg.Connection[Any], user_id: int, as_of: dt.date | None = 
         return cursor.execute(query("log_newest"), {"user_id": user_id, "as_of": as_of}).fetchone()
 
 
+def matching(columns: Iterable[str]) -> sql.Composed:
+    """The query of entries that match, of some columns of the view; effective_on is always the last one."""
+    names = [sql.Identifier(name) for name in columns if name != "effective_on"]
+    return sql.SQL(query("log_matching")).format(columns=sql.SQL(", ").join(names))
+
+
 def stream(conn: psycopg.Connection[Any], wanted: LogFilter) -> Iterator[LogEntry]:
-    """Every matching entry by a cursor on the server: the memory needed does not grow with the log."""
-    with (
-        conn.transaction(),
-        conn.cursor(name="log_export", row_factory=class_row(LogEntry)) as cursor,
-    ):
+    """Every matching entry, by date, review and user, by a cursor on the server: the memory needed does not grow."""
+    whole = {
+        "first_day": wanted.as_of_from or "-infinity",
+        "last_day": wanted.as_of_to or "infinity",
+        "first_review": wanted.review_id or 0,
+        "last_review": wanted.review_id or 2**63 - 1,
+    }
+    with conn.transaction(), conn.cursor(name="log_stream", row_factory=class_row(LogEntry)) as cursor:
         cursor.itersize = FETCH_ROWS
-        cursor.execute(query("log_export"), wanted.parameters())
+        cursor.execute(matching(field.name for field in dataclasses.fields(LogEntry)), wanted.parameters() | whole)
         yield from cursor

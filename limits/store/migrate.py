@@ -126,7 +126,8 @@ def _apply(conn: Connection, files: dict[str, Path]) -> list[str]:
     name = "the table of migrations"
     try:
         queue.install(conn)
-        conn.execute(query("migration_begin"))
+        if not _one(conn, "migration_known"):  # IF NOT EXISTS asks for rights that who migrates later need not have
+            conn.execute(query("migration_begin"))
         backend = Backend(conn, {name: _digest(path) for name, path in files.items()})
         folder = next(iter(files.values())).parent
         for migration in backend.to_apply(read_migrations(glob.escape(str(folder)))):

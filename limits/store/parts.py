@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,14 +25,6 @@ _SIZE_BYTES = 8
 _MOST_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some decided users of a shard; ``root`` over their rows."""
-
-    rows: Rows
-    root: bytes
-
-
 def write(conn: Connection, lease: Lease, rows: Rows, *, part_users: int) -> None:
     """Writes the decisions of a shard inside the caller's transaction, which holds the lease."""
     for number, start in enumerate(range(0, len(rows), part_users)):
@@ -53,7 +44,7 @@ def left(conn: Connection, lease: Lease) -> Sequence[int]:
         return cursor.execute(query("part_list"), {"review_id": lease.review_id, "shard": lease.shard}).fetchall()
 
 
-def take(conn: Connection, lease: Lease, part: int) -> Part | None:
+def take(conn: Connection, lease: Lease, part: int) -> Rows | None:
     """Removes a part inside the caller's transaction, which applies it; None when it is gone.
 
     PartDamaged when it is not what was decided.
@@ -69,7 +60,7 @@ def take(conn: Connection, lease: Lease, part: int) -> Part | None:
         raise PartDamaged(_damaged(lease, part, str(error))) from error
     if rows.digest() != root:
         raise PartDamaged(_damaged(lease, part, "its rows have another sha256 than those decided"))
-    return Part(rows, root)
+    return rows
 
 
 def _damaged(lease: Lease, part: int, why: str) -> str:

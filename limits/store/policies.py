@@ -13,12 +13,15 @@ from typing import Any
 import psycopg
 from psycopg.rows import scalar_row
 
-from limits.errors import NotFound, PolicyError
+from limits.errors import InputError, NotFound, PolicyError
 from limits.policy import Policy, parse_policy
 from limits.store.queries import query
 
 #: A policy is a page that people read; anything much larger is some other file.
 LARGEST_FILE = 64 * 1024
+
+#: Hexadecimal digits of a hash, and how many of them say which is meant, at least.
+HASH_DIGITS, FEWEST_DIGITS = 64, 4
 
 
 def pack_names() -> list[str]:
@@ -120,3 +123,27 @@ def load_policy(conn: psycopg.Connection[Any], policy_hash: bytes) -> str:
     if hashlib.sha256(body.encode()).digest() != bytes(policy_hash):
         raise PolicyError(f"the policy kept as {policy_hash.hex()} has another text than that hash; nothing may use it")
     return str(body)
+
+
+def named(conn: psycopg.Connection[Any], name: str) -> tuple[bytes, ...]:
+    """The hashes of the policies kept in the database that a name means: those of a pack, or one by its first digits.
+
+    NotFound where there is none, InputError where digits begin several.
+    """
+    digits = name.lower() if re.fullmatch(rf"[0-9a-fA-F]{{{FEWEST_DIGITS},{HASH_DIGITS}}}", name) else None
+    bounds = [None if digits is None else bytes.fromhex(digits.ljust(HASH_DIGITS, fill)) for fill in "0f"]
+    parameters = {"pack": name, "low": bounds[0], "high": bounds[1]}
+    rows = conn.execute(query("policy_named"), parameters).fetchall()
+    of_pack = tuple(bytes(policy_hash) for policy_hash, pack, _ in rows if pack == name)
+    found = of_pack or tuple(bytes(policy_hash) for policy_hash, *_ in rows)
+    if not found:
+        raise NotFound(
+            f"the database keeps no policy of the pack {name[:80]!r}, nor one whose hash begins so "
+            f"({FEWEST_DIGITS} digits at least); limits policy history has them"
+        )
+    if not of_pack and len(found) > 1:
+        raise InputError(
+            f"{name} begins the hashes of several policies, such as {found[0].hex()} and {found[1].hex()}; "
+            "give more digits"
+        )
+    return found

@@ -19,9 +19,10 @@ from limits.portfolio import UNBOUNDED, Bool, Dates, Int, Portfolio
 
 Bytes = NDArray[np.uint8]
 
-INT2, INT8, DATE, INT8_ARRAY = 21, 20, 1082, 1016  # object ids of PostgreSQL's types, the same everywhere
+INT2, INT8, DATE, INT8_ARRAY, BYTEA = 21, 20, 1082, 1016, 17  # object ids of PostgreSQL's types, the same everywhere
 
-#: The fields of limits.decision_row in order, with type and width in bytes; the ceilings have no fixed width.
+#: The fields of limits.decision_row in order, with type and width in bytes; the ceilings have no fixed width. Its last
+#: field, the bytes of the log's entry, is put on by ``with_field`` when it is known in which batch the decision goes.
 FIELDS: tuple[tuple[str, int, int], ...] = (
     ("user_id", INT8, 8),
     ("limit_before_minor", INT8, 8),
@@ -42,12 +43,14 @@ FIELDS: tuple[tuple[str, int, int], ...] = (
     ("effective_on", DATE, 4),
     ("notice", INT2, 2),
     ("notice_due_on", DATE, 4),
+    ("consent", INT2, 2),
 )
 _TYPES = np.array([kind for _, kind, _ in FIELDS], dtype=np.int64)
 _WIDTHS = np.array([width for _, _, width in FIELDS], dtype=np.int64)
 
-_EPOCH = np.datetime64("2000-01-01", "D")  # PostgreSQL counts days from here
-_NULL = np.iinfo(np.int64).min  # as in row_bytes
+EPOCH = np.datetime64("2000-01-01", "D")  # PostgreSQL counts days from here
+NULL_VALUE = int(np.iinfo(np.int64).min)  #: stands for NULL, as in row_bytes
+_MOST_RULES = 63  # reason codes are the bits of a bigint
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Disposition
         portfolio.user_id, decisions.limit_before, dispositions.limit_after, portfolio.version, decisions.binding,
         decisions.reason_bits, 0, decisions.lowest_ceiling, decisions.floor, capacity.p10, capacity.p50, capacity.p90,
         capacity.method, capacity.months_observed, dispositions.disposition,
-        np.where(waits, dispositions.proposed, _NULL), _days(dispositions.effective_on), dispositions.notice,
-        _days(dispositions.notice_due_on),
+        np.where(waits, dispositions.proposed, NULL_VALUE), _days(dispositions.effective_on), dispositions.notice,
+        _days(dispositions.notice_due_on), consent_of(portfolio),
     ]  # fmt: skip
     values = np.empty((len(FIELDS), len(portfolio)), dtype=np.int64)
     for place, column in enumerate(columns):
@@ -110,6 +113,38 @@ def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Disposition
     return Rows(portfolio.user_id, body.data, offsets)
 
 
+def consent_of(portfolio: Portfolio) -> Int:
+    """What the user had said when decided: 1 raises wanted, 2 raises not wanted, 4 a person has to decide; sums."""
+    return portfolio.raise_consent * 1 + portfolio.opted_out * 2 + portfolio.automation_refused * 4
+
+
+def values(rows: Rows) -> tuple[dict[str, Int], Int]:
+    """What the rows say: each field but the ceilings (n,), and the ceilings (n, rules); NULL_VALUE and UNBOUNDED where
+    there is none. ValueError when an element is none that ``encode`` makes.
+    """
+    from limits.store import row_bytes
+
+    body = np.frombuffer(rows.body, dtype=np.uint8)
+    rules = row_bytes.count_ceilings(body, _WIDTHS)
+    if not 0 <= rules <= _MOST_RULES:
+        raise ValueError("the first decision has no ceilings")
+    found = np.empty((len(FIELDS), len(rows)), dtype=np.int64)
+    ceilings = np.empty((len(rows), rules), dtype=np.int64)
+    odd = row_bytes.read(body, rows.offsets, _TYPES, _WIDTHS, UNBOUNDED, found, ceilings)
+    if odd >= 0:
+        raise ValueError(f"decision {odd} is not made of the fields of a decision")
+    return {name: found[place] for place, (name, _, width) in enumerate(FIELDS) if width}, ceilings
+
+
+def with_field(rows: Rows, extra: Bytes, cuts: Int) -> Rows:
+    """The rows with one more field of bytes each: of user k those from cuts[k] to cuts[k + 1] (n + 1,)."""
+    from limits.store import row_bytes
+
+    longer = np.empty(len(rows.body) + len(extra) + 8 * len(rows), dtype=np.uint8)
+    row_bytes.append(np.frombuffer(rows.body, dtype=np.uint8), rows.offsets, BYTEA, extra, cuts, longer)
+    return Rows(rows.user_id, longer.data, rows.offsets + cuts + 8 * np.arange(len(rows) + 1))
+
+
 def decode(user_id: Int, body: bytes | memoryview) -> Rows:
     """Rows from the bytes of their elements. ValueError when these are not as many elements."""
     from limits.store import row_bytes
@@ -123,4 +158,4 @@ def decode(user_id: Int, body: bytes | memoryview) -> Rows:
 def _days(dates: Dates) -> Int:
     """Dates as the days that PostgreSQL counts; NULL where there is none."""
     known = ~np.isnat(dates)
-    return np.where(known, np.where(known, dates - _EPOCH, np.timedelta64(0, "D")).astype(np.int64), _NULL)
+    return np.where(known, np.where(known, dates - EPOCH, np.timedelta64(0, "D")).astype(np.int64), NULL_VALUE)

@@ -1,4 +1,4 @@
--- depends: 0020_what_rows_say
+-- depends: 0021_entries
 -- Whether limits, log, messages, batches, shards and reviews say the same. The functions that find what does not are
 -- the only place where that is written: whoever may read the log asks them of everything, and of each review of a
 -- schedule they are asked once, when it is over. One that does not add up engages the kill switch.

@@ -1,4 +1,4 @@
 -- The text of a policy by its hash.
 SELECT body
-  FROM limits.policies
+  FROM limits_read.policies
  WHERE policy_hash = %(policy_hash)s

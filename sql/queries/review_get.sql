@@ -1,4 +1,4 @@
 -- One review by its number.
 SELECT *
-  FROM limits.reviews
+  FROM limits_read.reviews
  WHERE review_id = %(review_id)s

@@ -9,5 +9,5 @@ SELECT count(*) AS shards,
        coalesce(sum((s.tally ->> 'before')::bigint), 0)::bigint AS before_minor,
        coalesce(sum((s.tally ->> 'after')::bigint), 0)::bigint AS after_minor,
        coalesce(sum((s.tally ->> 'wished')::bigint), 0)::bigint AS wished_minor
-  FROM limits.shards s
+  FROM limits_read.shards s
  WHERE s.review_id = %(review_id)s AND s.stage = 'apply' AND s.state <> 'done'

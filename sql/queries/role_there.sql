@@ -1,4 +1,5 @@
 -- Which of the roles are there, and which this login may act as.
 SELECT r.name, to_regrole(r.name) IS NOT NULL AS there,
        CASE WHEN to_regrole(r.name) IS NULL THEN false ELSE pg_has_role(to_regrole(r.name), 'MEMBER') END AS may
-  FROM unnest(ARRAY['limits_worker', 'limits_operations', 'limits_auditor']) AS r(name)
+  FROM unnest(ARRAY['limits_migrator', 'limits_worker', 'limits_operations', 'limits_sealer', 'limits_auditor',
+                   'limits_monitor']) AS r(name)

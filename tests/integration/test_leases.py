@@ -9,7 +9,7 @@ import pytest
 
 from limits import engine
 from limits.engine import gate, shards
-from limits.engine.deciding import code_version, decide_users
+from limits.engine.deciding import decide_users, made_by
 from limits.engine.lease import LeaseKeeper
 from limits.errors import LeaseLost, ReviewRefused
 from limits.policy import parse_policy
@@ -56,7 +56,7 @@ def apply(conn: Connection, row: ReviewRow, lease: Lease) -> list[int]:
             rows.encode(decided.portfolio, decided.decisions, decided.dispositions),
             currency=policy.currency,
             input_digest=snapshots.store(conn, lease.review_id, lease.shard, decided.portfolio),
-            code_version=code_version(),
+            made_by=made_by(),
         )
 
 

@@ -233,6 +233,46 @@ def test_no_connection_is_one_sentence_without_the_password(url: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@contextlib.contextmanager
+def new_login(server_url: str, role: str) -> Iterator[str]:
+    """A login that has one role and nothing else."""
+    login = sql.Identifier(f"limits_new_{os.getpid()}")
+    with psycopg.connect(server_url, autocommit=True) as conn:
+        conn.execute(sql.SQL("CREATE ROLE {} LOGIN").format(login))
+        try:
+            conn.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(role), login))
+            yield login.as_string().strip('"')
+        finally:
+            conn.execute(sql.SQL("DROP ROLE {}").format(login))
+
+
+def test_a_migrator_applies_what_comes_later(empty: Database, files: Path, server_url: str) -> None:
+    migrate.apply(empty)
+    later = f"-- depends: {NAMES[-1]}\nSET LOCAL ROLE limits_owner;\nCREATE TABLE limits.later (n int);\nRESET ROLE;\n"
+    (files / "9000_later.sql").write_text(later)
+    with new_login(server_url, "limits_migrator") as login:
+        migrator = Database(empty.url.replace("//limits@", f"//{login}@"))
+        assert migrate.plan(migrator) == ["9000_later"]
+        assert migrate.apply(migrator) == ["9000_later"]
+        assert migrate.apply(migrator) == []
+        with migrator.connect("owner", "attack") as conn:
+            for beyond in ("CREATE ROLE limits_more", "CREATE SCHEMA more", "ALTER ROLE limits_owner LOGIN"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    conn.execute(beyond)  # type: ignore[call-overload]
+    written = "SELECT applied_by LIKE 'limits_new_%', relowner::regrole::text FROM limits_migration.files, pg_class "
+    assert fetch(empty, written + "WHERE migration = '9000_later' AND relname = 'later'") == [(True, "limits_owner")]
+
+
+@pytest.mark.parametrize("role", ["worker", "operations", "sealer", "auditor", "monitor"])
+def test_nobody_else_migrates(empty: Database, files: Path, server_url: str, role: str) -> None:
+    migrate.apply(empty)
+    later = "-- As the owner.\nSET LOCAL ROLE limits_owner;\nCREATE TABLE limits.later (n int);\n"
+    (files / "9000_later.sql").write_text(later)
+    with new_login(server_url, f"limits_{role}") as login, pytest.raises(MigrationError, match="permission denied"):
+        migrate.apply(Database(empty.url.replace("//limits@", f"//{login}@")))
+    assert migrate.plan(empty) == ["9000_later"]
+
+
 @pytest.mark.broker("postgresql")
 def test_on_another_server_as_superuser(services: dict[str, str]) -> None:
     with roles_put_back(services["postgresql"]), new_database(services["postgresql"]) as url:
@@ -260,7 +300,8 @@ def test_on_another_server_as_owner_of_the_database(services: dict[str, str]) ->
 @contextlib.contextmanager
 def roles_put_back(url: str) -> Iterator[None]:
     """Roles that the migrations make on a server that is not ours go again, unless others use them."""
-    ours = "SELECT rolname FROM pg_roles WHERE rolname ~ '^limits_(owner|worker|operations|auditor)$'"
+    names = "owner|migrator|worker|operations|sealer|auditor|monitor"
+    ours = f"SELECT rolname FROM pg_roles WHERE rolname ~ '^limits_({names})$'".encode()
     with psycopg.connect(url, autocommit=True) as conn:
         before = set(conn.execute(ours).fetchall())
         try:

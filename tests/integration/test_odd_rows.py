@@ -187,9 +187,9 @@ def test_what_the_database_refuses_is_said_and_tried_again(
     invariants.check(conn)
 
 
-ROW = """ROW(1, 500000, {after}, 0, {binding}, {bits}, {ceilings}::bigint[], {after}, 0, 1, 1, 1, {method}, {months},
-             0, NULL, NULL, 0, NULL)::limits.decision_row"""
-HONEST = {"after": 600_000, "binding": 0, "bits": 0, "ceilings": "'{600000}'", "method": 0, "months": 12}
+ROW = """1, 500000, {after}, 0, {binding}, {bits}, {ceilings}::bigint[], {after}, 0, 1, 1, 1, {method}, {months},
+         0, NULL, NULL, 0, NULL, {consent}"""
+HONEST = {"after": 600_000, "binding": 0, "bits": 0, "ceilings": "'{600000}'", "method": 0, "months": 12, "consent": 0}
 
 
 @pytest.mark.parametrize(
@@ -220,8 +220,8 @@ def test_a_decision_says_nothing_that_the_product_does_not_know(
             assert begun is not None
             builders.keep_snapshot(one, begun[0])
             one.execute(
-                f"""SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('r'),
-                                                         ARRAY[{row}])""".encode(),
+                f"""SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('m'), sha256('r'),
+                                                         ARRAY[{builders.decision(row)}])""".encode(),
                 begun,
             )
 

@@ -86,10 +86,10 @@ def test_a_review_of_a_user_is_over_in_its_transaction_or_never_was(conn: Connec
     assert reviews.list_reviews(conn, recomputes=True) == []
 
 
-ROW = """ROW({user}, {before}, 9000000, 0, 0, 0, ARRAY[9000000]::bigint[], 9000000, 0, 1, 1, 1, 0,
-             12, 0, NULL, NULL, 0, NULL)::limits.decision_row"""
-ONE = ROW.format(user=1, before=300_000)
-OTHER = ROW.format(user=2, before=600_000)
+ROW = """{user}, {before}, 9000000, 0, 0, 0, ARRAY[9000000]::bigint[], 9000000, 0, 1, 1, 1, 0,
+         12, 0, NULL, NULL, 0, NULL, 0"""
+ONE = builders.decision(ROW.format(user=1, before=300_000))
+OTHER = builders.decision(ROW.format(user=2, before=600_000))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,8 @@ def test_a_recompute_applies_one_decision_about_its_user(
         assert begun is not None
         builders.keep_snapshot(intruder, begun[0])
         intruder.execute(
-            f"SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256(%s), sha256('r'), {rows})".encode(),
+            f"""SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256(%s), sha256('m'), sha256('r'),
+                                                     {rows})""".encode(),
             (begun[0], digest.encode()),
         )
     assert refused.value.sqlstate == "LM003"
@@ -229,7 +230,7 @@ def test_what_nobody_knows_when_it_was_decided_is_not_applied(conn: Connection, 
     assert part is not None and mine.snapshot_digest is not None
     with pytest.raises(DecidedTooLongAgo, match="unknown time"):
         record.apply_decisions(
-            conn, mine, part.rows, currency="CNY", input_digest=mine.snapshot_digest, code_version="x"
+            conn, mine, part, currency="CNY", input_digest=mine.snapshot_digest, made_by=engine.made_by()
         )
     assert limits_of(conn) == BEFORE
 

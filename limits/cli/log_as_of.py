@@ -1,0 +1,177 @@
+"""limits log as-of: what the limit of a user was on a date, why, and who decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.store.log_as_of import Standing
+    from limits.store.pending import Change
+
+WORDS = {
+    "en": {
+        "head": "User {user} on {date}: limit {limit}",
+        "since": "Since",
+        "opened": "{since}, when the account was opened; no decision has changed it",
+        "raised": "{since}, raised from {before}",
+        "lowered": "{since}, lowered from {before}",
+        "known": "Only later",
+        "known_text": "that was decided on {decided}, after that day: until then the limit was {known}",
+        "newest": "Last look",
+        "newest_text": "{date}: {outcome}",
+        "never": "none: no decision about the user by then",
+        "waiting": "Waiting",
+        "offer": "offered on {made}: {proposed} ({delta}), until {date} to accept (log entry {entry})",
+        "offer_over": "offered on {made}: {proposed} ({delta}), until {date} to accept, which had passed "
+        "(log entry {entry})",
+        "announced": "announced on {made}: {proposed} ({delta}) from {date} on (log entry {entry})",
+        "nothing": "nothing",
+    },
+    "zh": {
+        "head": "用户 {user}，{date}：额度 {limit}",
+        "since": "起始",
+        "opened": "{since}，开户之日；此后没有决定改变过额度",
+        "raised": "{since}，由 {before} 上调",
+        "lowered": "{since}，由 {before} 下调",
+        "known": "事后作出",
+        "known_text": "该决定于 {decided} 作出，晚于当日；在此之前额度为 {known}",
+        "newest": "最近审查",
+        "newest_text": "{date}：{outcome}",
+        "never": "无：截至当日没有关于该用户的决定",
+        "waiting": "待定",
+        "offer": "{made} 提议：{proposed}（{delta}），须在 {date} 前（含当日）接受（日志条目 {entry}）",
+        "offer_over": "{made} 提议：{proposed}（{delta}），须在 {date} 前（含当日）接受，期限已过（日志条目 {entry}）",
+        "announced": "{made} 预告：自 {date} 起为 {proposed}（{delta}）（日志条目 {entry}）",
+        "nothing": "无",
+    },
+}
+
+
+def register(log: typer.Typer) -> None:
+    """Add the command."""
+    log.command("as-of")(as_of_command)
+
+
+def as_of_command(
+    date: Annotated[
+        str,
+        typer.Argument(
+            parser=common.read_date, metavar="DATE", show_default=False,
+            help="The business date (as_of) of the decisions, at its end.",
+        ),
+    ],
+    user_id: Annotated[int, common.number_argument("USER", "Number of the user.")],
+    lang: common.Language = common.Lang.EN,
+    json: common.Json = False,
+) -> None:  # fmt: skip
+    """What the limit of a user was on a date, since when, why, who decided, and what was waiting."""
+    from limits.errors import InputError
+    from limits.store.log_as_of import standing
+    from limits.terminal import print_json
+
+    day: Any = date  # the argument's parser has made a date of it
+    if day > _newest_day():
+        raise InputError(f"{day} lies in the future: the log says what was, up to today")
+    with common.database() as database, database.connect("auditor", "limits log as-of") as conn:
+        found = standing(conn, user_id, day)
+    if json:
+        print_json(_as_dict(found))
+    else:
+        _show(found, lang.value)
+
+
+def _newest_day() -> dt.date:
+    """The newest date that has come somewhere on earth: schedules go by the date of their place."""
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=14)).date()
+
+
+def _as_dict(found: Standing) -> dict[str, Any]:
+    return {
+        "user_id": found.user_id,
+        "date": found.as_of.isoformat(),
+        "currency": found.opening.currency,
+        "exponent": found.opening.exponent,
+        "limit_minor": found.limit_minor,
+        "since": found.since.isoformat(),
+        "opened_on": found.opening.opened_on.isoformat(),
+        "opening_limit_minor": found.opening.opening_limit_minor,
+        "decision": found.change.as_dict() if found.change else None,
+        "last_decision": found.newest.as_dict() if found.newest else None,
+        "decided_later": found.known_minor is not None,
+        "limit_known_minor": found.limit_minor if found.known_minor is None else found.known_minor,
+        "waiting": [_change_dict(change) for change in found.waiting],
+    }
+
+
+def _change_dict(change: Change) -> dict[str, Any]:
+    return {
+        "change_id": change.change_id,
+        "entry_id": change.entry_id,
+        "kind": change.kind,
+        "as_of": change.as_of.isoformat(),
+        "limit_minor": change.limit_minor,
+        "proposed_minor": change.proposed_minor,
+        "effective_on": change.effective_on.isoformat(),
+    }
+
+
+def _show(found: Standing, language: str) -> None:
+    from limits import explanation
+    from limits.terminal import say
+
+    words = WORDS[language]
+    limit = _amount(found, found.limit_minor)
+    say(words["head"].format(user=found.user_id, date=found.as_of, limit=limit), strong=True)
+    explanation.show_facts(list(_facts(found, language)))
+
+
+def _facts(found: Standing, language: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each line; a line that goes on has no name."""
+    from limits import explanation
+
+    words, change = WORDS[language], found.change
+    if change is None:
+        yield words["since"], words["opened"].format(since=found.since)
+    else:
+        before = _amount(found, change.limit_before_minor)
+        yield words["since"], words[change.outcome].format(since=found.since, before=before)
+        yield from explanation.why(change, language)
+        yield from explanation.who(change, language)
+        if found.known_minor is not None:
+            known = _amount(found, found.known_minor)
+            yield words["known"], words["known_text"].format(decided=change.decided_at.date(), known=known)
+    if found.newest is None:
+        yield words["newest"], words["never"]
+    elif found.newest != change:
+        outcome = explanation.WORDS[language][found.newest.outcome]
+        yield words["newest"], words["newest_text"].format(date=found.newest.as_of, outcome=outcome)
+        yield from explanation.why(found.newest, language)
+        yield from explanation.who(found.newest, language)
+    for place, waiting in enumerate(found.waiting):
+        yield "" if place else words["waiting"], _waiting(found, waiting, language)
+    if not found.waiting:
+        yield words["waiting"], words["nothing"]
+
+
+def _waiting(found: Standing, change: Change, language: str) -> str:
+    over = change.kind == "offer" and change.effective_on < found.as_of
+    delta = change.proposed_minor - change.limit_minor
+    return WORDS[language]["offer_over" if over else change.kind].format(
+        made=change.as_of,
+        proposed=_amount(found, change.proposed_minor),
+        delta=("+" if delta > 0 else "") + _amount(found, delta),
+        date=change.effective_on,
+        entry=change.entry_id,
+    )
+
+
+def _amount(found: Standing, minor: int) -> str:
+    from limits.money import money
+
+    return money(minor, found.opening.exponent, found.opening.currency)

@@ -1,0 +1,253 @@
+"""limits log replay: decisions of the log decided again from what was stored, and compared byte for byte."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+from limits.cli.log import log
+
+if TYPE_CHECKING:
+    from limits.engine import Replay
+    from limits.engine.differing import Difference
+
+#: Seeds that are made up here have so many bits: they are typed again by hand.
+SEED_BITS = 31
+
+
+def register(_: typer.Typer) -> None:
+    """Add the command to those of the log."""
+    log.command("replay")(replay_entries)
+
+
+def replay_entries(
+    entry_id: Annotated[
+        int | None, typer.Argument(parser=common.read_number, metavar="ID", help="One entry.", show_default=False)
+    ] = None,
+    review: Annotated[int | None, common.number_option("--review", "The entries of this review.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every entry there is.")] = False,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000_000, metavar="N", help="Only so many of them, at random.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=2**63 - 1, metavar="N", show_default=False,
+            help="Of --sample: the same seed takes the same entries of the same log. Default: a new one, printed.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many entries that differ are shown at most; all are counted.")
+    ] = 50,
+    json: common.Json = False,
+) -> None:  # fmt: skip
+    """Decide entries again from their stored snapshot and policy, and compare them with the log byte for byte.
+
+    Leaves with 0 where all are equal, or only those whose snapshots were pruned are left out.
+    """
+    from limits import engine
+    from limits.settings import get_settings
+    from limits.terminal import print_json, progress
+
+    _check_arguments(entry_id, review, everything, sample, seed)
+    drawn = None
+    if sample is not None:
+        drawn = engine.Sample(sample, random.SystemRandom().getrandbits(SEED_BITS) if seed is None else seed)
+    settings = get_settings()
+    common.load_forecast()
+    with (
+        common.database(settings) as database,
+        database.connect("auditor", "limits log replay") as conn,
+        progress("replaying", quiet=json) as bar,
+    ):
+        found = engine.replay_log(
+            conn,
+            entry_id=entry_id,
+            review_id=review,
+            sample=drawn,
+            folder=settings.snapshot_store,
+            most=limit,
+            progress=bar,
+        )
+    if json:
+        print_json(_as_dict(found, drawn.seed if drawn else None))
+    else:
+        _print(found, drawn.seed if drawn else None)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _check_arguments(
+    entry_id: int | None, review: int | None, everything: bool, sample: int | None, seed: int | None
+) -> None:
+    meant = (entry_id is not None) + (review is not None) + everything
+    if meant != 1:
+        raise typer.BadParameter("say what to replay: the number of one entry, --review N, or --all; one of the three")
+    if sample is not None and entry_id is not None:
+        raise typer.BadParameter("--sample takes entries of --review or --all; one entry is not sampled")
+    if seed is not None and sample is None:
+        raise typer.BadParameter("--seed is for --sample, which is not there")
+
+
+# Printing -----------------------------------------------------------------------------------
+
+
+def _print(found: Replay, seed: int | None) -> None:
+    from limits.terminal import note, say, table
+
+    if found.shown:
+        rows = [
+            (
+                str(e.entry_id), e.as_of.isoformat(), str(e.review_id), str(e.user_id), field_name(d),
+                _cell(d, d.logged), _cell(d, d.replayed),
+            )
+            for e in found.shown
+            for d in e.differences
+        ]  # fmt: skip
+        columns = ("entry", "as of", "review", "user", "field", "log", "replay")
+        table(columns, rows, numbers=("entry", "review", "user", "log", "replay"))
+        note("amounts are minor units")
+        if found.differing > len(found.shown):
+            note(f"{found.differing - len(found.shown):,} more entries differ: --limit shows more")
+    for failure in found.failures:
+        say(f"review {failure.review_id} as of {failure.as_of}, {failure.entries:,} entries: {failure.error}")
+    if found.groups_failed > len(found.failures):
+        note(f"{found.groups_failed - len(found.failures):,} more failures like these: --limit shows more")
+    for line in _summary(found, seed):
+        say(line)
+
+
+def _cell(difference: Difference, value: int | str | None) -> str:
+    shown = value_of(difference, value)
+    return "none" if shown is None else str(shown)
+
+
+def _summary(found: Replay, seed: int | None) -> list[str]:
+    """What it came to, in sentences."""
+    from limits.engine import code_version
+
+    again = found.equal + found.differing
+    lines = []
+    if not found.entries:
+        lines.append("the log has no entries: nothing was compared")
+    elif again:
+        verdict = "all equal to the log, byte for byte" if not found.differing else f"{found.differing:,} differ"
+        if found.differing:
+            fields = ", ".join(f"{_named(*key)} in {n:,}" for key, n in found.fields.most_common(8))
+            verdict += f" ({fields})"
+        lines.append(f"{again:,} entries decided again from {found.snapshots:,} snapshots: {verdict}")
+    if found.failed:
+        lines.append(f"{found.failed:,} entries cannot be decided again, though they should be")
+    if found.not_kept:
+        lines.append(
+            f"{found.not_kept:,} entries not compared: their {found.snapshots_not_kept:,} snapshots are not kept any "
+            "more (limits snapshot prune)"
+        )
+    if found.not_kept and not again and not found.failed:
+        lines.append("nothing was compared at all: that says nothing about these entries")
+    for version, (entries, differing) in sorted(found.versions.items()):
+        if version == code_version():
+            continue
+        line = f"{entries:,} entries were written by code {version}, this is {code_version()}; compared all the same"
+        if differing:
+            line += f": {differing:,} differ, which may come from the code alone; replay them with {version}"
+        lines.append(line)
+    if seed is not None:
+        lines.append(f"a sample by --seed {seed}")
+    return lines
+
+
+def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
+    from limits.engine import code_version
+
+    return {
+        "ok": found.ok,
+        "entries": found.entries,
+        "equal": found.equal,
+        "differing": found.differing,
+        "failed": found.failed,
+        "not_kept": found.not_kept,
+        "snapshots": found.snapshots,
+        "snapshots_not_kept": found.snapshots_not_kept,
+        "seed": seed,
+        "code_version": code_version(),
+        "written_by": {
+            version: {"entries": entries, "differing": differing}
+            for version, (entries, differing) in sorted(found.versions.items())
+        },
+        "fields": {_named(*key): n for key, n in found.fields.most_common()},
+        "differences": [
+            {
+                "entry_id": e.entry_id,
+                "review_id": e.review_id,
+                "user_id": e.user_id,
+                "as_of": e.as_of.isoformat(),
+                "code_version": e.code_version,
+                "fields": [
+                    {"field": field_name(d), "log": value_of(d, d.logged), "replay": value_of(d, d.replayed)}
+                    for d in e.differences
+                ],
+            }
+            for e in found.shown
+        ],
+        "failures": [
+            {"review_id": f.review_id, "as_of": f.as_of.isoformat(), "entries": f.entries, "error": f.error}
+            for f in found.failures
+        ],
+        "failures_in_all": found.groups_failed,
+    }
+
+
+def field_name(difference: Difference) -> str:
+    """The field in words: a ceiling by its reason code."""
+    return _named(difference.field, difference.reason)
+
+
+def _named(field: str, reason: int | None) -> str:
+    return field if reason is None else f"ceiling {_reason(reason)}"
+
+
+def value_of(difference: Difference, value: int | str | None) -> int | str | None:
+    """A value as it is read: codes by name, days as dates; numbers that stand for nothing stay numbers."""
+    from limits.capacity import Method
+    from limits.dispositions import Notice
+    from limits.store.log import ACTIONS, DISPOSITIONS
+
+    if not isinstance(value, int):
+        return value
+    name = difference.field
+    if name in ("effective_on", "notice_due_on"):
+        return _day(value)
+    if name == "binding":
+        return _reason(value)
+    if name == "reason_bits":
+        return " ".join(_reason(bit) for bit in range(63) if value >> bit & 1) or "none" if value >= 0 else value
+    words: dict[str, dict[int, str]] = {
+        "action": ACTIONS,
+        "disposition": DISPOSITIONS,
+        "change_kind": DISPOSITIONS | {0: "none"},
+        "notice": {kind.value: kind.name.lower() for kind in Notice},
+        "capacity_method": {kind.value: kind.name.lower() for kind in Method},
+    }
+    return words.get(name, {}).get(value, value)
+
+
+def _reason(number: int) -> str:
+    from limits.reasons import Reason
+    from limits.store.log import reason_code
+
+    known = {reason.value for reason in Reason}
+    return reason_code(Reason(number)) if number in known else str(number)
+
+
+def _day(value: int) -> str | int:
+    """Days as PostgreSQL counts them; what is no day of a calendar stays a number."""
+    try:
+        return (dt.date(2000, 1, 1) + dt.timedelta(days=value)).isoformat()
+    except OverflowError:
+        return value

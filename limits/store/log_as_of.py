@@ -1,0 +1,92 @@
+"""What the limit of a user was on a date, by the adjustment log, and which decision made it so.
+
+The date is the business date of the decisions (as_of). A decision made later may be as of an earlier date: what
+stood there until then is told apart. Nothing here writes; the connection should be of the role ``auditor``.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from psycopg.rows import class_row
+
+from limits.errors import NotFound, NotOpenYet
+from limits.store.db import Connection
+from limits.store.log import LogEntry, newest
+from limits.store.past import looking
+from limits.store.pending import Change
+from limits.store.queries import query
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a credit line opened with, minor units."""
+
+    currency: str
+    exponent: int
+    opening_limit_minor: int
+    opened_on: dt.date
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A user's limit at the end of a date.
+
+    ``change``: the decision that made it what it was; None: none has changed it. ``newest``: the last decision
+    about the user, a hold perhaps; None: none yet. ``known``: as ``change``, of what was decided by the end of that
+    day. ``waiting``: changes that were offered or announced and open.
+    """
+
+    user_id: int
+    as_of: dt.date
+    opening: Opening
+    change: LogEntry | None
+    newest: LogEntry | None
+    known: LogEntry | None
+    waiting: list[Change]
+
+    @property
+    def limit_minor(self) -> int:
+        """The limit on that date."""
+        return self._limit(self.change)
+
+    @property
+    def since(self) -> dt.date:
+        """From which business date on."""
+        return self.change.as_of if self.change else self.opening.opened_on
+
+    @property
+    def known_minor(self) -> int | None:
+        """The limit as it stood when that day ended; None where no later decision is as of the date or before."""
+        return None if self.change == self.known else self._limit(self.known)
+
+    def _limit(self, change: LogEntry | None) -> int:
+        return change.limit_after_minor if change else self.opening.opening_limit_minor
+
+
+def standing(conn: Connection, user_id: int, as_of: dt.date) -> Standing:
+    """The user's limit on a date that has come.
+
+    NotFound where the user has no credit line, NotOpenYet before it was opened.
+    """
+    key = {"user_id": user_id, "as_of": as_of}
+    with looking(conn):
+        with conn.cursor(row_factory=class_row(Opening)) as cursor:
+            opening = cursor.execute(query("log_opening"), key).fetchone()
+        if opening is None:
+            raise NotFound(f"there is no user {user_id} with a credit line")
+        if as_of < opening.opened_on:
+            raise NotOpenYet(f"user {user_id} had no limit on {as_of}: the account was opened on {opening.opened_on}")
+        change = _in_force(conn, user_id, as_of, None)
+        over = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time(), dt.UTC)
+        known = change if change is None or change.decided_at < over else _in_force(conn, user_id, as_of, over)
+        with conn.cursor(row_factory=class_row(Change)) as cursor:
+            waiting = cursor.execute(query("log_waiting"), key).fetchall()
+        return Standing(user_id, as_of, opening, change, newest(conn, user_id, as_of), known, waiting)
+
+
+def _in_force(conn: Connection, user_id: int, as_of: dt.date, decided_by: dt.datetime | None) -> LogEntry | None:
+    parameters = {"user_id": user_id, "as_of": as_of, "decided_by": decided_by}
+    with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
+        return cursor.execute(query("log_in_force"), parameters).fetchone()
