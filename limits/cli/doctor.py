@@ -332,11 +332,15 @@ def _reconciled(conn: Connection) -> Iterator[Finding]:
             says = f"{name} is over since {row.owed_at:%Y-%m-%d %H:%M:%S} UTC and nobody has reconciled it yet"
             yield Finding("reconciled", "warn", says, "start a scheduler: limits scheduler, or a worker")
             continue
+        mend = f"find out who wrote there: limits log reconcile --review {row.review_id}, limits kill-switch status"
+        if row.ok:
+            says = f"{name} adds up but for {row.known:,} known before and let pass"
+            yield Finding("reconciled", "warn", says, mend)
+            continue
         first = row.detail.split("\n")[0]
         says = f"{name} did not add up on {row.at:%Y-%m-%d %H:%M:%S} UTC: {first}"
         if row.mismatches > 1:
             says += f", and {row.mismatches - 1:,} things more"
-        mend = f"find out who wrote there: limits log reconcile --review {row.review_id}, limits kill-switch status"
         yield Finding("reconciled", "warn", says, mend)
     if not troubles:
         yield Finding("reconciled", "ok", "every review that is over adds up")

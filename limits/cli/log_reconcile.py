@@ -46,11 +46,12 @@ def _look(conn: Connection, review: int | None, user: int | None, *, quiet: bool
     from limits.store import reconciling
     from limits.terminal import progress
 
-    if review is not None:
-        return reconciling.of_review(conn, review)
-    if user is not None:
-        return reconciling.of_user(conn, user)
-    with progress("reconciling users, messages, reviews", quiet=quiet) as bar:
+    what = "users, messages, reviews" if review is None else f"review {review}"
+    with progress(f"reconciling {what}", quiet=quiet or user is not None) as bar:
+        if review is not None:
+            return reconciling.of_review(conn, review)
+        if user is not None:
+            return reconciling.of_user(conn, user)
         return reconciling.of_everything(conn, progress=bar)
 
 

@@ -201,7 +201,8 @@ def reconciled_lines(found: Reconciliation | None) -> list[str]:
         return ["not yet; no review passes the gate before that"]
     at = f"{found.at.astimezone(dt.UTC):%Y-%m-%d %H:%M:%S} UTC"
     if found.ok:
-        return [f"all adds up, {at}"]
+        known = f" but for {found.known:,} known before" if found.known else ""
+        return [f"all adds up{known}, {at}"]
     things = "1 thing does not" if found.mismatches == 1 else f"{found.mismatches:,} things do not"
     named = found.detail.split("\n")
     more = [f"and {found.mismatches - len(named):,} more"] if found.mismatches > len(named) else []
@@ -216,5 +217,6 @@ def reconciled_dict(found: Reconciliation | None) -> dict[str, Any] | None:
         "ok": found.ok,
         "at": found.at.isoformat() if found.at else None,
         "mismatches": found.mismatches,
+        "known": found.known,
         "first": found.detail.split("\n") if found.detail else [],
     }

@@ -65,7 +65,8 @@ class Found:
 class Reconciliation:
     """What reconciling a review came to once it was over; ``at`` is None while that is owed.
 
-    ``detail``: the first mismatches in words, a line each.
+    ``mismatches``: how many that no reconciliation had found before; ``known``: how many that one had, and that are
+    still there. ``detail``: the first that are new in words, a line each.
     """
 
     review_id: int
@@ -73,6 +74,7 @@ class Reconciliation:
     at: dt.datetime | None
     ok: bool | None
     mismatches: int
+    known: int
     detail: str
 
 
@@ -192,7 +194,8 @@ def outcome(conn: Connection, review_id: int) -> Reconciliation | None:
 
 
 def troubles(conn: Connection) -> list[Reconciliation]:
-    """Reviews of the last week that did not add up, and those that wait for more than ten minutes."""
+    """Reviews of the last week that did not add up, those that wait for more than ten minutes, and the newest one
+    where what was known before is still there."""
     with conn.cursor(row_factory=class_row(Reconciliation)) as cursor:
         return cursor.execute(query("reconcile_troubles")).fetchall()
 

@@ -231,8 +231,9 @@ CREATE TABLE limits.reconciliations (
     owed_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     at           timestamptz,
     ok           boolean,
-    mismatches   bigint NOT NULL DEFAULT 0,
-    detail       text NOT NULL DEFAULT '',      -- the first of them in words, a line each
+    mismatches   bigint NOT NULL DEFAULT 0,     -- that no reconciliation had found before
+    known        bigint NOT NULL DEFAULT 0,     -- that one had, and that are still there
+    detail       text NOT NULL DEFAULT '',      -- the first of those that are new in words, a line each
     session_role text NOT NULL DEFAULT session_user,
     CHECK ((at IS NULL) = (ok IS NULL)),
     CHECK (ok IS NOT FALSE OR detail <> ''),
@@ -240,6 +241,27 @@ CREATE TABLE limits.reconciliations (
 );
 CREATE INDEX reconciliations_owed ON limits.reconciliations (review_id) WHERE at IS NULL;
 CREATE INDEX reconciliations_failed ON limits.reconciliations (review_id) WHERE NOT ok;
+
+-- What a reconciliation has found, once each: it halted then, and a person let it go on. What is broken in a log that
+-- nobody may change stays so; it does not halt every night.
+CREATE TABLE limits.mismatches (
+    mismatch text PRIMARY KEY,                  -- limits.name_of
+    found_by bigint NOT NULL REFERENCES limits.reviews,
+    at       timestamptz NOT NULL DEFAULT clock_timestamp(),
+    words    text NOT NULL
+);
+CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON limits.mismatches
+    FOR EACH ROW EXECUTE FUNCTION limits.refuse_rewriting();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON limits.mismatches
+    FOR EACH STATEMENT EXECUTE FUNCTION limits.refuse_rewriting();
+ALTER TABLE limits.mismatches ENABLE ALWAYS TRIGGER append_only_rows, ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- The same for as long as it is off by the same amount: a limit that is 5 too high and is raised is 5 too high.
+CREATE FUNCTION limits.name_of(m limits.mismatch) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%s %s %s %s %s %s', m.what, coalesce(m.review_id, 0), coalesce(m.shard, -1), coalesce(m.user_id, 0),
+                  coalesce(m.entry_id, 0), m.said - m.counted)
+$$;
 
 CREATE FUNCTION limits.guard_reconciliation() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -282,27 +304,40 @@ BEGIN
 END $$;
 
 -- Reconciles a review that is over, once; what it came to, no row for one that owes nothing. Whoever comes second waits
--- and gets what the first one found.
+-- and gets what the first one found. What was found before does not halt again.
 CREATE FUNCTION limits.reconcile_review(p_review bigint) RETURNS SETOF limits.reconciliations
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
 DECLARE
     v_count bigint;
+    v_known bigint := 0;
     v_words text[];
 BEGIN
     PERFORM 1 FROM limits.reconciliations r WHERE r.review_id = p_review AND r.at IS NULL FOR UPDATE;
     IF FOUND THEN
         BEGIN
             -- One statement, so one moment of everything that is compared.
-            SELECT count(*), array_agg(limits.in_words(n.m) ORDER BY n.number) FILTER (WHERE n.number <= 20)
-              INTO v_count, v_words
-              FROM (SELECT m, row_number() OVER () AS number FROM limits.unreconciled_review(p_review, false) m) n;
+            WITH found AS MATERIALIZED (
+                SELECT limits.name_of(m) AS name, limits.in_words(m) AS words, row_number() OVER () AS number
+                  FROM limits.unreconciled_review(p_review, false) m
+            ), new AS (
+                INSERT INTO limits.mismatches (mismatch, found_by, words)
+                SELECT f.name, p_review, f.words FROM found f ORDER BY f.number
+                ON CONFLICT DO NOTHING
+                RETURNING mismatch
+            )
+            SELECT (SELECT count(*) FROM new), (SELECT count(*) FROM found) - (SELECT count(*) FROM new),
+                   (SELECT array_agg(first.words ORDER BY first.number)
+                      FROM (SELECT f.words, f.number FROM found f JOIN new n ON n.mismatch = f.name
+                             ORDER BY f.number LIMIT 20) first)
+              INTO v_count, v_known, v_words;
         EXCEPTION WHEN data_exception THEN
-            -- Amounts that cannot be added up do not add up.
+            -- Amounts that cannot be added up do not add up, and nobody knows what else does not.
             v_count := 1;
             v_words := ARRAY[format('review %s: its amounts cannot be added up: %s', p_review, SQLERRM)];
         END;
         UPDATE limits.reconciliations r
-           SET at = clock_timestamp(), ok = v_count = 0, mismatches = v_count, session_role = session_user,
+           SET at = clock_timestamp(), ok = v_count = 0, mismatches = v_count, known = v_known,
+               session_role = session_user,
                detail = coalesce(array_to_string(v_words, E'\n'), '')
          WHERE r.review_id = p_review;
         IF v_count > 0 THEN
@@ -316,12 +351,12 @@ END $$;
 -- Who may -----------------------------------------------------------------------------------
 
 REVOKE EXECUTE ON FUNCTION limits.unreconciled_users, limits.unreconciled_messages, limits.unreconciled_reviews,
-    limits.unreconciled_review, limits.in_words, limits.guard_reconciliation, limits.owe_reconciliation,
+    limits.unreconciled_review, limits.in_words, limits.name_of, limits.guard_reconciliation, limits.owe_reconciliation,
     limits.halt_for_mismatch, limits.reconcile_review FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION limits.unreconciled_users, limits.unreconciled_messages, limits.unreconciled_reviews,
     limits.unreconciled_review, limits.in_words TO limits_operations, limits_auditor;
 GRANT EXECUTE ON FUNCTION limits.reconcile_review TO limits_worker, limits_operations;
-GRANT SELECT ON limits.reconciliations TO limits_worker, limits_operations, limits_auditor;
+GRANT SELECT ON limits.reconciliations, limits.mismatches TO limits_worker, limits_operations, limits_auditor;
 -- The report of overrides counts by person.
 GRANT EXECUTE ON FUNCTION limits.person TO limits_auditor;
 

@@ -56,7 +56,7 @@ def test_the_log_is_reconciled(settings: Settings, conn: Connection, done: str) 
 def test_a_review_says_whether_it_adds_up(settings: Settings, conn: Connection, done: str) -> None:
     assert "reconciled not yet" in limits(settings, "review", "show", done).stdout
     assert answer(settings, "review", "show", done)["reconciled"] == {
-        "ok": None, "at": None, "mismatches": 0, "first": [],
+        "ok": None, "at": None, "mismatches": 0, "known": 0, "first": [],
     }  # fmt: skip
     assert reconciling.troubles(conn) == [], "it was over a moment ago"
     conn.execute("UPDATE limits.reconciliations SET owed_at = owed_at - interval '1 hour'")
@@ -71,6 +71,13 @@ def test_a_review_says_whether_it_adds_up(settings: Settings, conn: Connection, 
     (wrong,) = doctor._reconciled(conn)
     assert wrong.state == "warn" and f"review {done} did not add up" in wrong.says and "user 2" in wrong.says
     assert limits(settings, "review", "run", "--as-of", str(AS_OF)).returncode == 1
+    gates.set_switch(conn, False, actor="Bo", reason="known")
+    conn.execute("ALTER TABLE limits.reconciliations DISABLE TRIGGER ALL")
+    conn.execute("UPDATE limits.reconciliations SET ok = NULL, at = NULL, mismatches = 0, detail = ''")
+    engine.reconcile_owed(conn)
+    assert "all adds up but for 1 known before" in limits(settings, "review", "show", done).stdout
+    (known,) = doctor._reconciled(conn)
+    assert known.state == "warn" and "known before and let pass" in known.says
 
 
 def test_the_scheduler_reconciles_what_a_worker_left(

@@ -300,6 +300,29 @@ def test_one_that_does_not_add_up_halts_the_next_apply_until_somebody_lets_it_go
     assert (trouble.review_id, trouble.mismatches) == (row.review_id, 1)
 
 
+def test_what_was_let_pass_halts_no_second_time_unless_it_is_off_by_another_amount(
+    database: Database, settings: Settings, conn: Connection, row: ReviewRow
+) -> None:
+    conn.execute("UPDATE limits.credit_lines SET version = 7 WHERE user_id = 3")
+    assert [found.mismatches for found in engine.reconcile_owed(conn)] == [1]
+    gates.set_switch(conn, False, actor="Bo", reason="nobody knows the version it had")
+    later = review(database, settings, NEXT + dt.timedelta(days=1))
+    assert later.state == "done"
+    found = reconciling.outcome(conn, later.review_id)
+    assert found is not None and (found.ok, found.mismatches, found.known) == (True, 0, 1)
+    assert not gates.switch(conn).engaged
+    assert [one.review_id for one in reconciling.troubles(conn)] == [row.review_id, later.review_id]
+    assert not reconciling.of_everything(conn).ok, "whoever asks is told"
+    conn.execute("UPDATE limits.credit_lines SET version = 8 WHERE user_id = 3")
+    last = review(database, settings, NEXT + dt.timedelta(days=2))
+    found = reconciling.outcome(conn, last.review_id)
+    assert found is not None and (found.ok, found.mismatches, found.known) == (False, 1, 0)
+    assert gates.switch(conn).engaged
+    for statement in (b"DELETE FROM limits.mismatches", b"TRUNCATE limits.mismatches"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            conn.execute(statement)
+
+
 def test_a_switch_that_is_engaged_already_says_both(conn: Connection, row: ReviewRow) -> None:
     gates.set_switch(conn, True, actor="Ann", reason="a feed broke")
     tamper(conn, "UPDATE limits.credit_lines SET version = 5 WHERE user_id IN (1, 2)")
@@ -355,6 +378,7 @@ def test_a_cancelled_review_is_reconciled_too(database: Database, settings: Sett
         "TRUNCATE limits.reconciliations",
         "SELECT limits.halt_for_mismatch(1, 'x')",
         "SELECT * FROM limits.reconciliations FOR UPDATE",
+        "INSERT INTO limits.mismatches (mismatch, found_by, words) VALUES ('x', 1, 'x')",
     ],
 )
 def test_the_outcome_is_written_by_the_function_alone(
