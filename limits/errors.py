@@ -113,3 +113,15 @@ class KeyReused(InputError):
 
 class DeliveryFailed(LimitsError):
     """A message that could not be handed over: it waits for the next time."""
+
+
+class SealError(LimitsError):
+    """Nothing can be sealed: key, file of checkpoints and database do not fit together, and how to mend that."""
+
+
+class SealBusy(LimitsError):
+    """Another sealer is at it just now."""
+
+
+class AnchorFailed(LimitsError):
+    """The second anchor did not take a checkpoint: the next one is handed over in its place."""

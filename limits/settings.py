@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -51,6 +52,16 @@ class Settings(BaseSettings):
     snapshot_days: Annotated[int, Field(ge=1, le=100_000)] = 1830
     #: Folder for the bytes of snapshots, the same on every machine. None: the database holds them.
     snapshot_store: Path | None = None
+    #: File of the private key that signs the log's checkpoints. None: see ``seal_paths``.
+    seal_key: Path | None = None
+    #: File outside the database that each checkpoint of the log is added to. None: see ``seal_paths``.
+    checkpoint_file: Path | None = None
+    #: File of the public keys that checkpoints are checked with. None: see ``seal_paths``.
+    public_keys: Path | None = None
+    #: A checkpoint is signed after so long even where nothing is new. 0: never.
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 3600.0
+    #: Second anchor of checkpoints: a command that takes each on its standard input, or an http(s) URL.
+    log_anchor: Annotated[str, Field(max_length=4000)] | None = None
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -91,13 +102,26 @@ class Settings(BaseSettings):
             raise ValueError("must be file:/PATH or command:PROGRAM ARGUMENTS")
         return outbox
 
-    @field_validator("snapshot_store")
+    @field_validator("snapshot_store", "seal_key", "checkpoint_file", "public_keys")
     @classmethod
-    def _is_whole_path(cls, folder: Path | None) -> Path | None:
-        # Worker, scheduler and auditor stand in folders of their own.
-        if folder is not None and not folder.is_absolute():
+    def _is_whole_path(cls, path: Path | None) -> Path | None:
+        # Worker, scheduler, sealer and auditor stand in folders of their own.
+        if path is not None and not path.is_absolute():
             raise ValueError("must be a path that starts with /")
-        return folder
+        return path
+
+    @field_validator("log_anchor")
+    @classmethod
+    def _is_anchor(cls, anchor: str | None) -> str | None:
+        if anchor is None or re.fullmatch(r"https?://[^\s/]\S*", anchor):
+            return anchor
+        try:
+            words = shlex.split(anchor)
+        except ValueError as error:
+            raise ValueError(f"the command cannot be read: {error}") from None
+        if not any(words[:1]) or "://" in words[0]:
+            raise ValueError("must be a command, or a URL that starts with https:// or http://")
+        return anchor
 
     @property
     def embedded(self) -> bool:
@@ -119,8 +143,26 @@ def make_settings(**values: Any) -> Settings:
         first = error.errors()[0]
         name = f"LIMITS_{str(first['loc'][0]).upper()}" if first["loc"] else "the settings"
         # The value may hold a password, so it is not repeated.
-        shown = "" if name.endswith("_URL") else f" (it is {str(first.get('input'))[:80]!r})"
+        shown = "" if name.endswith(("_URL", "_ANCHOR")) else f" (it is {str(first.get('input'))[:80]!r})"
         raise SettingsError(f"{name} cannot be used: {plain(first)}{shown}") from None
+
+
+class SealPaths(NamedTuple):
+    """Files of the sealer: private key, checkpoints, public keys."""
+
+    key: Path
+    checkpoints: Path
+    public_keys: Path
+
+
+def seal_paths(settings: Settings) -> SealPaths:
+    """Where the settings say, else in the folder ``seal`` of the home; nothing is made here."""
+    folder = home_dir(settings) / "seal"
+    return SealPaths(
+        settings.seal_key or folder / "key",
+        settings.checkpoint_file or folder / "checkpoints",
+        settings.public_keys or folder / "public_keys",
+    )
 
 
 def home_dir(settings: Settings) -> Path:

@@ -11,7 +11,7 @@ from typing import Self
 import structlog
 
 from limits.store import workers
-from limits.store.db import Connection
+from limits.store.db import Connection, Role
 from limits.store.workers import Kind
 from tasks.app import Context
 
@@ -53,7 +53,8 @@ class Heart:
         while True:
             try:
                 if conn is None or conn.closed:
-                    conn = self._context.database.connect("worker", f"limits {self._kind} heart")
+                    role: Role = "sealer" if self._kind == "sealer" else "worker"
+                    conn = self._context.database.connect(role, f"limits {self._kind} heart")
                 workers.beat(conn, self._kind, self._doing)
                 if self._also is not None and time.monotonic() >= next_tick and not self._end.is_set():
                     next_tick = time.monotonic() + settings.tick_seconds

@@ -154,5 +154,10 @@ def database(settings: Settings | None = None) -> Iterator[Database]:
     from tasks.logs import set_up
 
     set_up("warning")  # standard output is for results; services say more once they run
-    with open_database(settings or get_settings()) as opened:
+    settings = settings or get_settings()
+    with open_database(settings) as opened:
         yield opened
+        if settings.embedded:
+            from limits.cli.log_seal import seal_rest
+
+            seal_rest(opened, settings)

@@ -130,6 +130,7 @@ def _programs(settings: Settings) -> Iterator[Finding]:
 
 
 def _database(database: Database, settings: Settings, packed_users: int | None) -> Iterator[Finding]:
+    from limits.cli import doctor_log
     from limits.store import health, migrate
 
     with database.connect("owner", "limits doctor") as conn:
@@ -155,6 +156,7 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
     with database.connect("worker", "limits doctor") as conn:
         yield from _approval(conn, settings)
         yield from _processes(conn)
+        yield from doctor_log.findings(conn, settings)
         yield from _schedules(conn, settings)
         yield from _switch(conn)
         yield from _reviews(conn)

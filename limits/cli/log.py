@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, log_as_of, log_export, log_reconcile, log_report
+from limits.cli import common, log_as_of, log_export, log_reconcile, log_report, log_seal
 from limits.cli.log_filter import (
     ActionOption,
     ActorOption,
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from limits.store.log import LogEntry
 
 log = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: read, export, reconcile, report, replay."
+    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: read, export, reconcile, report, replay, seal."
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    for module in (log_as_of, log_export, log_reconcile, log_report):
+    for module in (log_as_of, log_export, log_reconcile, log_report, log_seal):
         module.register(log)
     app.add_typer(log, name="log")
 

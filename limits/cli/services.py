@@ -64,10 +64,10 @@ def scheduler_command() -> None:
 
 
 def up_command(concurrency: Concurrency = None) -> None:
-    """Run worker and scheduler together, until stopped; start again what dies."""
+    """Run worker, scheduler and sealer together, until stopped; start again what dies."""
     from limits.cli.supervise import Supervisor
     from limits.cli.working import command
-    from limits.settings import get_settings
+    from limits.settings import get_settings, seal_paths
     from limits.store import schedules
     from limits.terminal import note
 
@@ -82,7 +82,12 @@ def up_command(concurrency: Concurrency = None) -> None:
             for row in schedules.list_schedules(conn):
                 if not row.paused:
                     note_unapproved(conn, row.schedule, row.pack, max(row.starts_on, common.today()))
-        code = Supervisor([("worker", command("worker", *count)), ("scheduler", command("scheduler"))]).run()
+        services = [("worker", command("worker", *count)), ("scheduler", command("scheduler"))]
+        if settings.embedded or seal_paths(settings).key.exists():
+            services.append(("sealer", command("log", "seal")))
+        else:
+            note("no key is here, so nothing is sealed here: limits log key new NAME, or limits log seal elsewhere")
+        code = Supervisor(services).run()
     raise typer.Exit(code)
 
 

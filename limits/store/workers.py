@@ -1,4 +1,4 @@
-"""Heartbeats of worker and scheduler processes, as rows, and which clock leads."""
+"""Heartbeats of worker, scheduler and sealer processes, as rows, and which clock leads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from psycopg.rows import class_row, scalar_row
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
-Kind = Literal["worker", "scheduler"]
+Kind = Literal["worker", "scheduler", "sealer"]
 
 #: A process whose last heartbeat is older than this is taken for dead.
 ALIVE_SECONDS = 15.0

@@ -1,0 +1,88 @@
+"""What limits doctor says of the log: whether it is sealed, and whether the file of checkpoints fits the database."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from limits.cli.doctor import Finding
+
+if TYPE_CHECKING:
+    from limits.settings import Settings
+    from limits.store.db import Connection
+    from limits.store.sealing import State
+
+#: A batch that is not sealed for so long is not on its way any more.
+LATE_SECONDS = 60.0
+#: A sealer may be between database and file just now: so often is looked again, and after so long.
+LOOKS, PAUSE_SECONDS = 4, 0.5
+
+
+def findings(conn: Connection, settings: Settings) -> Iterator[Finding]:
+    """Every check of sealing."""
+    from limits.store import sealing
+
+    state = sealing.state(conn)
+    yield from _waiting(state)
+    yield _sealers(conn, settings)
+    yield from _file(conn, settings)
+    if state.anchor_why is not None:
+        says = f"the second anchor did not take the newest checkpoint it was given: {state.anchor_why}"
+        yield Finding("anchor", "warn", says, "mend what LIMITS_LOG_ANCHOR names; it gets the next checkpoint")
+
+
+def _waiting(state: State) -> Iterator[Finding]:
+    """Batches that are refused or late."""
+    if state.refused:
+        what = "the record that the log begins with" if state.refused_batch is None else f"batch {state.refused_batch}"
+        more = f", and {state.refused - 1:,} more" if state.refused > 1 else ""
+        mend = "find out who changed it, and put it back from a backup: limits.seal_troubles has all that was refused"
+        yield Finding("sealing", "fail", f"{what} is not sealed: {state.refused_why}{more}", mend)
+    if state.oldest_seconds is not None and state.oldest_seconds > LATE_SECONDS:
+        says = f"{state.unsealed:,} batches of the log are not sealed, the oldest for {state.oldest_seconds:,.0f} s"
+        yield Finding("sealing", "fail", says, "run a sealer: limits log seal")
+    elif not state.refused:
+        newest = "" if state.age_seconds is None else f", the newest {state.age_seconds:,.0f} s ago"
+        yield Finding(
+            "sealing", "ok", f"{state.checkpoints:,} checkpoints{newest}; {state.unsealed:,} batches on their way"
+        )
+
+
+def _sealers(conn: Connection, settings: Settings) -> Finding:
+    """Whether somebody seals."""
+    from limits.settings import seal_paths
+    from limits.store import workers
+
+    alive = [row.worker for row in workers.list_workers(conn, "sealer", max_age=workers.ALIVE_SECONDS)]
+    if alive:
+        return Finding("sealers", "ok", ", ".join(alive))
+    key = seal_paths(settings).key
+    if settings.embedded:
+        return Finding("sealers", "ok", "none is alive; each command seals what it applied")
+    if not key.exists():
+        says = f"no sealer is alive, and no key is here ({key})"
+        return Finding("sealers", "warn", says, "limits log key new NAME, then limits log seal; or seal elsewhere")
+    return Finding("sealers", "warn", "no sealer is alive", "limits log seal, or limits up for all")
+
+
+def _file(conn: Connection, settings: Settings) -> Iterator[Finding]:
+    """Whether the file of checkpoints is that of the database; left out on a machine that does not have it."""
+    from limits.settings import seal_paths
+    from limits.store import sealing
+    from limits.store.checkpoint_file import disagreement
+
+    paths = seal_paths(settings)
+    if settings.checkpoint_file is None and not paths.checkpoints.exists() and not paths.key.exists():
+        return
+    why: str | None = ""
+    for look in range(LOOKS):
+        if look:
+            time.sleep(PAUSE_SECONDS)
+        state = sealing.state(conn)
+        why = disagreement(paths.checkpoints, state.file_bytes, state.note)
+        if why is None:
+            yield Finding("checkpoints", "ok", f"{paths.checkpoints} has what the database has")
+            return
+    mend = "find out which of them is right before anything is put back; limits log seal says more"
+    yield Finding("checkpoints", "fail", why or "", mend)
