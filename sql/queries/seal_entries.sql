@@ -2,15 +2,15 @@
 -- of limits.decision_row, and the first entry that says something else than its record in a column that all share.
 -- Several batches at once, because the newest pages of the log are in no summary of its index yet and are read by
 -- each look.
-SELECT l.batch_id, array_agg(l.entry_id ORDER BY l.sequence) AS entry_ids,
-       array_agg(coalesce(l.sequence, -1) ORDER BY l.sequence) AS sequences,
-       array_agg(coalesce(octet_length(l.entry), 0) ORDER BY l.sequence) AS lengths,
-       string_agg(l.entry, '' ORDER BY l.sequence) AS body,
+SELECT l.batch_id, array_agg(l.entry_id ORDER BY l.sequence, l.entry_id) AS entry_ids,
+       array_agg(coalesce(l.sequence, -1) ORDER BY l.sequence, l.entry_id) AS sequences,
+       array_agg(coalesce(octet_length(l.entry), 0) ORDER BY l.sequence, l.entry_id) AS lengths,
+       string_agg(l.entry, '' ORDER BY l.sequence, l.entry_id) AS body,
        array_agg(ROW(l.user_id, l.limit_before_minor, l.limit_after_minor, l.version_before, l.binding, l.reason_bits,
                      l.ceilings_minor, l.lowest_ceiling_minor, l.floor_minor, l.capacity_p10_minor,
                      l.capacity_p50_minor, l.capacity_p90_minor, l.capacity_method, l.months_observed, l.disposition,
                      l.proposed_minor, p.effective_on, coalesce(n.notice, 0::smallint), n.due_on, l.consent)
-                 ORDER BY l.sequence) AS fields,
+                 ORDER BY l.sequence, l.entry_id) AS fields,
        min(l.entry_id) FILTER (WHERE
            ROW(l.review_id, l.shard, l.as_of, l.currency, l.policy_hash, l.input_digest, l.code_version, l.actor,
                l.role, l.session_role, l.decided_at, l.action::integer, l.version_after)

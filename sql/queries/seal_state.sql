@@ -7,7 +7,7 @@ SELECT u.unsealed, u.oldest_seconds, t.refused, t.batch_id AS refused_batch, t.w
           FROM limits.batches b
          WHERE NOT EXISTS (SELECT FROM limits.sealed_batches s WHERE s.batch_id = b.batch_id)) u
   LEFT JOIN LATERAL (
-       SELECT count(DISTINCT t.batch_id) + max((t.batch_id IS NULL)::integer) AS refused,
+       SELECT count(DISTINCT t.batch_id) + coalesce(max((t.batch_id IS NULL)::integer), 0) AS refused,
               (array_agg(t.batch_id ORDER BY t.trouble_id DESC))[1] AS batch_id,
               (array_agg(t.why ORDER BY t.trouble_id DESC))[1] AS why
          FROM limits.seal_troubles t

@@ -12,9 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
+from limits.settings import make_settings
 from limits.store.db import Connection, Database, Role
 from limits.store.embedded import Embedded
+from tests import builders, packs, sealing
+from tests.conftest import execute, url_of
 from tests.servers import User, servers
 
 
@@ -88,3 +92,25 @@ def login(database: Database, conn: Connection) -> Iterator[Callable[[str, Role]
         one.close()
     for role, name in granted:
         conn.execute(f"REVOKE limits_{role} FROM {name}".encode())
+
+
+@pytest.fixture(scope="session")
+def reviewed(server_url: str, template: str, scratch: Path) -> str:
+    """The name of a database with one review of 48 users: in eight shards, each of two batches of three."""
+    name = "limits_reviewed"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
+    made = Database(url_of(server_url, name))
+    with made.connect("owner", "limits test") as conn:
+        for user_id in range(1, 49):
+            builders.add_steady_user(
+                conn, user_id, credit_limit=200_000 + 20_000 * user_id, raise_consent=user_id % 3 != 0,
+                status="blocked" if user_id % 7 == 0 else "active",
+            )  # fmt: skip
+        builders.refresh(conn)
+    settings = make_settings(
+        database_url=made.url, broker_url=None, home=scratch / "reviewed", chunk_users=3,
+        policy=str(scratch / f"{packs.OWN}.toml"),
+    )  # fmt: skip
+    sealing.review(made, settings)
+    return name
