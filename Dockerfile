@@ -17,7 +17,8 @@ RUN /opt/build/bin/python -m hatchling build -t wheel -d /wheel \
     && /opt/limits/bin/pip install --no-index --no-deps /wheel/*.whl
 
 FROM python:3.13-slim-bookworm
-RUN useradd --uid 10001 --create-home --home-dir /var/lib/limits --shell /usr/sbin/nologin limits
+RUN useradd --uid 10001 --create-home --home-dir /var/lib/limits --shell /usr/sbin/nologin limits \
+    && install --directory --owner=limits --group=limits --mode=0700 /var/lib/limits-seal
 COPY --from=build /opt/limits /opt/limits
 ENV PATH=/opt/limits/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

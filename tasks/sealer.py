@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from limits.errors import LimitsError, SealBusy
+from limits.errors import InputError, LimitsError, SealBusy
 from limits.settings import SealPaths, Settings, seal_paths
 from limits.store import seal_keys, sealing, workers
 from limits.store.anchors import Anchor
@@ -42,7 +42,12 @@ def first_key(conn: Connection, paths: SealPaths, name: str, tell: Tell) -> None
     """Makes the key where there is none and nothing was ever signed; tells the public line."""
     if paths.key.exists() or sealing.state(conn).checkpoints:
         return
-    public = seal_keys.new(paths.key, name, paths.public_keys)
+    try:
+        public = seal_keys.new(paths.key, name, paths.public_keys)
+    except InputError:
+        if not paths.key.exists():
+            raise
+        return  # another process has just made it
     tell(f"new key {paths.key}; checkpoints are checked with {public.write()}")
 
 

@@ -82,3 +82,19 @@ def breaches(conn: Connection, files: Files) -> list[str]:
     if files.checkpoints.read_text() != checkpoint.join(note for *_, note in rows):
         found.append("file")
     return found
+
+
+def count(conn: Connection, table: str) -> int:
+    row = conn.execute(f"SELECT count(*) FROM limits.{table}".encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def notes(conn: Connection) -> list[str]:
+    return [note for (note,) in conn.execute("SELECT note FROM limits.checkpoints ORDER BY checkpoint_id")]
+
+
+def recompute(database: Database, settings: Settings, user_id: int, day: int = 0) -> None:
+    engine.recompute(
+        database, settings, user_id, reason="x", actor="Bo", as_of=builders.AS_OF + dt.timedelta(days=day), apply=True
+    )

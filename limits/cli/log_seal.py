@@ -50,8 +50,9 @@ def seal_command(
     ] = False,
 ) -> None:
     """Check committed batches, seal them and sign checkpoints, until stopped (Ctrl-C or SIGTERM)."""
+    from limits.errors import SealBusy
     from limits.settings import get_settings, seal_paths
-    from limits.terminal import say
+    from limits.terminal import note, say
     from tasks.sealer import first_key, lines, make_sealer, run_sealer
 
     def tell(text: str) -> None:
@@ -67,11 +68,14 @@ def seal_command(
         sealer = make_sealer(settings, new_key=new_key, new_file=new_file)
         if not once:
             raise typer.Exit(run_sealer(database, settings, sealer, every=every, tell=tell))
-        refused = False
+        refused, more = False, True
         with database.connect("sealer", "limits log seal") as conn:
-            more = True
             while more:
-                step = sealer.step(conn)
+                try:
+                    step = sealer.step(conn)
+                except SealBusy as error:
+                    note(f"{error}: what there is to seal is its own to seal")
+                    return
                 for line in lines(step):
                     tell(line)
                 more, refused = step.more, refused or bool(step.refused)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -20,6 +21,8 @@ from limits.store.embedded import Embedded
 from tests import builders, packs, sealing
 from tests.conftest import execute, url_of
 from tests.servers import User, servers
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -114,3 +117,13 @@ def reviewed(server_url: str, template: str, scratch: Path) -> str:
     )  # fmt: skip
     sealing.review(made, settings)
     return name
+
+
+@pytest.fixture
+def reviewed_copy(reviewed: str, server_url: str) -> Iterator[Database]:
+    """A copy of it for one test."""
+    name = f"limits_reviewed_{next(_numbers)}"
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(reviewed)))
+    yield Database(url_of(server_url, name))
+    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import itertools
 import os
 import shutil
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
-from limits import checkpoint, engine
+from limits import checkpoint
 from limits.errors import InputError, LimitsError, SealBusy, SealError
 from limits.merkle import leaf_hash
 from limits.settings import Settings
 from limits.store import failpoints, seal_keys, sealing, sealing_check
 from limits.store.checkpoint_file import CheckpointFile
 from limits.store.db import Connection, Database
-from limits.store.sealing import Sealer
 from tests import builders
-from tests.conftest import execute, url_of
-from tests.sealing import Files, breaches, force, step
+from tests.sealing import Files, breaches, count, force, notes, recompute, step
 
 AS_OF = builders.AS_OF
-COPY = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture
-def database(reviewed: str, server_url: str) -> Iterator[Database]:
-    """A copy of a database with a review of 48 users in 16 batches of three, two to a lane."""
-    name = f"limits_sealed_{next(_numbers)}"
-    execute(server_url, COPY.format(sql.Identifier(name), sql.Identifier(reviewed)))
-    yield Database(url_of(server_url, name))
-    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+def database(reviewed_copy: Database) -> Database:
+    """16 batches of three, two to a lane."""
+    return reviewed_copy
 
 
 @pytest.fixture
@@ -47,20 +36,8 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "seal")
 
 
-def count(conn: Connection, table: str) -> int:
-    row = conn.execute(f"SELECT count(*) FROM limits.{table}".encode()).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
 def numbers(conn: Connection) -> list[int]:
     return [number for (number,) in conn.execute("SELECT batch_id FROM limits.batches ORDER BY 1")]
-
-
-def recompute(database: Database, settings: Settings, user_id: int, day: int = 0) -> None:
-    engine.recompute(
-        database, settings, user_id, reason="x", actor="Bo", as_of=AS_OF + dt.timedelta(days=day), apply=True
-    )
 
 
 # What holds --------------------------------------------------------------------------------------
@@ -331,10 +308,6 @@ def test_a_new_key_is_introduced_by_the_old_one(database: Database, conn: Connec
     assert breaches(conn, files) == []
 
 
-def notes(conn: Connection) -> list[str]:
-    return [note for (note,) in conn.execute("SELECT note FROM limits.checkpoints ORDER BY checkpoint_id")]
-
-
 def test_another_key_signs_only_when_told_so(database: Database, conn: Connection, files: Files) -> None:
     step(database, files.sealer())
     files.key.unlink()
@@ -347,111 +320,6 @@ def test_another_key_signs_only_when_told_so(database: Database, conn: Connectio
     assert step(database, sealer).checkpoint_id == 2
     assert step(database, sealer).checkpoint_id is None and step(database, files.sealer()).checkpoint_id is None
     assert breaches(conn, files) == []
-
-
-# The file ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def three(database: Database, settings: Settings, files: Files) -> list[str]:
-    """A file of three checkpoints; each as it stands there."""
-    sealer = files.sealer()
-    for day in (0, 31, 32):
-        if day:
-            recompute(database, settings, day - 30, day=day)
-        step(database, sealer)
-    return [f"{note}\n" for note in checkpoint.split(files.checkpoints.read_text().splitlines(keepends=True))]
-
-
-@pytest.mark.parametrize("kept", [0, 1, 10, -1, -200, -700])
-def test_a_file_that_is_behind_is_brought_up(
-    database: Database, conn: Connection, files: Files, three: list[str], kept: int
-) -> None:
-    """Killed between commit and writing, or in the middle of writing."""
-    whole = files.checkpoints.read_bytes()
-    files.checkpoints.write_bytes(whole[:kept])
-    done = step(database, files.sealer())
-    assert (done.checkpoint_id, done.caught_up > 0) == (None, True)
-    assert files.checkpoints.read_bytes() == whole
-
-
-def test_a_sealer_that_runs_sees_what_is_done_to_its_file(
-    database: Database, conn: Connection, files: Files, three: list[str]
-) -> None:
-    sealer = files.sealer()
-    step(database, sealer)
-    whole = files.checkpoints.read_text()
-    files.checkpoints.write_text(whole.replace("entries 48", "entries 49", 1))
-    with pytest.raises(SealError, match=r"checkpoint 1 of the file .* is not the one in the database"):
-        step(database, sealer)
-    files.checkpoints.write_text(whole)
-    assert step(database, sealer).caught_up == 0
-    files.checkpoints.unlink()
-    with pytest.raises(SealError, match="is gone, and the database has checkpoints"):
-        step(database, sealer)
-    assert not files.checkpoints.exists(), "it is not made in silence"
-    assert step(database, files.sealer(new_file=True)).caught_up == 3
-    assert files.checkpoints.read_text() == whole
-
-
-@pytest.mark.parametrize(
-    ("make", "says"),
-    [
-        (lambda three: [*three, three[2].replace("entries", "entries")], "goes on behind checkpoint 3"),
-        (lambda three: [*three, "what is this"], "ends with something that is no checkpoint"),
-        (lambda three: [three[0], three[2], three[1]], "checkpoint 2 of the file .* is not the one"),
-        (lambda three: [three[0], three[2]], "checkpoint 2 of the file .* is not the one"),
-        (lambda three: [three[0].replace("limits log ", "limits log 0"), *three[1:]], "is of the log 0.*has the log"),
-        (lambda three: ["\n", *three], "checkpoint 1 of the file"),
-    ],
-)  # fmt: skip
-def test_nothing_is_signed_beside_another_file(
-    database: Database, settings: Settings, conn: Connection, files: Files, three: list[str],
-    make: Callable[[list[str]], list[str]], says: str,
-) -> None:  # fmt: skip
-    files.checkpoints.write_text("".join(make(three)))
-    before = files.checkpoints.read_bytes()
-    recompute(database, settings, 3, day=40)
-    with pytest.raises(SealError, match=says):
-        step(database, files.sealer())
-    assert files.checkpoints.read_bytes() == before and count(conn, "checkpoints") == 3
-
-
-def test_an_old_backup_is_not_gone_on_from(
-    database: Database, settings: Settings, conn: Connection, files: Files, three: list[str]
-) -> None:
-    """The database as it was at its second checkpoint: as it stands, and after it went on with another review."""
-    force(
-        conn,
-        "DELETE FROM limits.checkpoints WHERE checkpoint_id = 3",
-        "DELETE FROM limits.sealed_batches WHERE position >= (SELECT max(tree_size) FROM limits.checkpoints)",
-    )
-    with pytest.raises(SealError, match="an older state of the database was restored"):
-        step(database, files.sealer())
-    copy = files.checkpoints.with_name("elsewhere")
-    recompute(database, settings, 5, day=50)
-    Sealer(files.key, copy, idle_seconds=0, new_file=True).step(database.connect("sealer", "test"))
-    with pytest.raises(SealError, match=r"checkpoint 3 of the file .* is not the one in the database"):
-        step(database, files.sealer())
-
-
-def test_an_empty_database_beside_a_file_signs_nothing(
-    database: Database, conn: Connection, files: Files, three: list[str]
-) -> None:
-    force(conn, "DELETE FROM limits.checkpoints", "DELETE FROM limits.sealed_batches")
-    with pytest.raises(SealError, match="goes on behind checkpoint 0"):
-        step(database, files.sealer())
-
-
-@pytest.mark.parametrize("place", ["a folder", "a pipe", "nowhere/file"])
-def test_a_file_that_cannot_be_one_is_said(database: Database, tmp_path: Path, files: Files, place: str) -> None:
-    path = tmp_path / place
-    if place == "a folder":
-        path.mkdir()
-    elif place == "a pipe":
-        os.mkfifo(path)
-    with pytest.raises(SealError, match=r"cannot be used|is not a file that"):
-        step(database, Sealer(files.key, path))
 
 
 # Killed and together -----------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from limits.store.anchors import Anchor
 from limits.store.db import Connection, Database
 from tests import builders
 from tests.faults.processes import started, until
-from tests.sealing import Files, force, step
+from tests.sealing import Files, force, notes, step
 
 
 def limits(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -73,10 +73,6 @@ def test_a_batch_is_under_a_signed_checkpoint_within_half_a_minute_of_its_commit
     assert workers.list_workers(conn) == []
 
 
-def notes(conn: Connection) -> list[str]:
-    return [note for (note,) in conn.execute("SELECT note FROM limits.checkpoints ORDER BY checkpoint_id")]
-
-
 def last_of(files: Files) -> str:
     return list(checkpoint.split(files.checkpoints.read_text().splitlines(keepends=True)))[-1]
 
@@ -105,6 +101,24 @@ def test_a_sealer_goes_on_when_what_was_wrong_is_mended(
         until(lambda: sealing.state(conn).unsealed == 0)
         assert process.said().count("is gone, and the database has checkpoints") == 1
     assert files.checkpoints.read_text() == checkpoint.join(notes(conn))
+
+
+def test_a_login_with_the_sealers_role_and_nothing_else_seals(
+    server_url: str, settings: Settings, conn: Connection, files: Files, applied: Callable[[int], None]
+) -> None:
+    applied(1)
+    conn.execute("DO $$ BEGIN CREATE ROLE limits_test_seal LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+    conn.execute("GRANT limits_sealer TO limits_test_seal")
+    own = make_settings(
+        **settings.model_dump()
+        | {"database_url": str(settings.database_url).replace("limits@", "limits_test_seal@", 1)}
+    )
+    done = limits(own, "log", "seal", "--once")
+    assert done.returncode == 0 and "1 batches sealed" in done.stdout, done.stderr
+    with started(own, ("log", "seal")) as (process,):
+        until(lambda: [row.kind for row in workers.list_workers(conn)] == ["sealer"])
+        assert process.stop() == 0
+    conn.execute("REVOKE limits_sealer FROM limits_test_seal")
 
 
 # Commands ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from limits.settings import Settings
 from limits.store import sealing
 from limits.store.db import Connection, Database
 from tests import builders, chain, worlds
-from tests.sealing import Files, breaches, review, step
+from tests.sealing import Files, breaches, count, review, step
 
 AS_OF = builders.AS_OF
 
@@ -20,12 +20,6 @@ AS_OF = builders.AS_OF
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return Files(tmp_path / "seal")
-
-
-def count(conn: Connection, table: str) -> int:
-    row = conn.execute(f"SELECT count(*) FROM limits.{table}".encode()).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def test_the_batches_of_a_world_are_sealed(

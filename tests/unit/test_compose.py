@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 ONE_SHOT = {"migrate", "logins"}
-OURS = {"migrate", "worker", "scheduler"}
+OURS = {"migrate", "worker", "scheduler", "sealer"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -56,7 +56,7 @@ def test_no_secret_stands_in_the_file(name: str) -> None:
 
 def test_each_secret_says_what_to_do_where_it_is_missing() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for name in ("POSTGRES_PASSWORD", "WORKER_PASSWORD", "RABBITMQ_PASSWORD"):
+    for name in ("POSTGRES_PASSWORD", "WORKER_PASSWORD", "SEALER_PASSWORD", "RABBITMQ_PASSWORD"):
         assert f"${{{name}:?set {name}," in text
 
 
@@ -80,7 +80,7 @@ def test_images_are_pinned_by_tag_and_data_is_on_volumes() -> None:
     # The image of PostgreSQL 18 keeps its data one folder further up than older ones did.
     assert SERVICES["postgres"]["volumes"] == ["postgres:/var/lib/postgresql"]
     assert SERVICES["rabbitmq"]["volumes"] == ["rabbitmq:/var/lib/rabbitmq"]
-    assert set(COMPOSE["volumes"]) == {"postgres", "rabbitmq"}
+    assert set(COMPOSE["volumes"]) == {"postgres", "rabbitmq", "sealer"}
     assert SERVICES["rabbitmq"]["hostname"], "the broker's data is named after its host"
 
 
@@ -88,6 +88,15 @@ def test_the_worker_is_not_the_owner_of_the_database() -> None:
     for name in ("worker", "scheduler"):
         assert SERVICES[name]["environment"]["LIMITS_DATABASE_URL"].startswith("postgresql://limits_app:")
     assert SERVICES["migrate"]["environment"]["LIMITS_DATABASE_URL"].startswith("postgresql://limits_admin:")
+
+
+def test_the_sealer_has_a_login_and_files_of_its_own() -> None:
+    sealer = SERVICES["sealer"]
+    assert sealer["environment"]["LIMITS_DATABASE_URL"].startswith("postgresql://limits_seal:")
+    home = sealer["environment"]["LIMITS_HOME"]
+    assert sealer["volumes"] == [f"sealer:{home}"] and f"--owner=limits --group=limits --mode=0700 {home}" in DOCKERFILE
+    others = [service for name, service in SERVICES.items() if name != "sealer"]
+    assert not any("sealer:" in volume for service in others for volume in service.get("volumes", []))
 
 
 def test_the_image_is_built_from_the_lock_and_runs_without_rights() -> None:

@@ -21,6 +21,20 @@ from limits.settings import make_settings
         ("log_level", "loud", "must be 'debug', 'info', 'warning' or 'error' (it is 'loud')"),
         ("actor", "x" * 501, "LIMITS_ACTOR cannot be used: must have at most 500 characters (it is 'xxx"),
         ("snapshot_store", "here", "LIMITS_SNAPSHOT_STORE cannot be used: must be a path that starts with /"),
+        ("seal_key", "here", "LIMITS_SEAL_KEY cannot be used: must be a path that starts with /"),
+        ("checkpoint_file", "a/b", "LIMITS_CHECKPOINT_FILE cannot be used: must be a path that starts with /"),
+        ("public_keys", "~/k", "LIMITS_PUBLIC_KEYS cannot be used: must be a path that starts with /"),
+        ("checkpoint_seconds", "-1", "LIMITS_CHECKPOINT_SECONDS cannot be used: must be at least 0 (it is '-1')"),
+        (
+            "log_anchor",
+            "ftp://secret",
+            "LIMITS_LOG_ANCHOR cannot be used: must be a command, or a URL that starts with",
+        ),
+        (
+            "log_anchor",
+            "sh -c 'open",
+            "LIMITS_LOG_ANCHOR cannot be used: the command cannot be read: No closing quotation",
+        ),
         ("outbox", "nowhere", "LIMITS_OUTBOX cannot be used: must be file:/PATH or command:PROGRAM ARGUMENTS"),
     ],
 )
@@ -29,3 +43,14 @@ def test_a_value_that_cannot_be_used_is_a_plain_sentence(name: str, value: str, 
         make_settings(**{name: value})
     assert says in str(caught.value)
     assert "Input" not in str(caught.value) and "String" not in str(caught.value)
+
+
+@pytest.mark.parametrize("target", ["https://anchor.example/?token=secret", "http://127.0.0.1:8/", "tee -a '/a b'"])
+def test_an_anchor_is_a_url_or_a_command(target: str) -> None:
+    assert make_settings(log_anchor=target).log_anchor == target
+
+
+def test_an_anchor_that_cannot_be_used_is_not_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_settings(log_anchor="ftp://user:secret@host/")
+    assert "secret" not in str(caught.value)
