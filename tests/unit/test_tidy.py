@@ -19,6 +19,7 @@ CORE = (
     "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions", "notices",
     "retention", "breakers", "calendars", "whatif", "counterfactual", "policy_changes",
     "merkle", "entry", "entry_bytes", "record_text", "checkpoint",
+    "log_rows", "log_finding", "log_check", "log_notes", "log_proof",
 )  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
 SQL = sorted((ROOT / "sql").rglob("*.sql"))

@@ -1,0 +1,121 @@
+"""limits log prove, consistency, export-proof: what somebody can check who has a public key and no database."""
+
+from __future__ import annotations
+
+import contextlib
+import json as json_module
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from limits.cli import common
+from limits.cli.log_verify import PublicKeyOption, counting, read_keys
+
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to. Default: standard output.")
+]
+
+
+def register(log: typer.Typer) -> None:
+    """Add the commands."""
+    log.command("prove")(prove)
+    log.command("consistency")(consistency)
+    log.command("export-proof")(export_proof)
+
+
+def prove(
+    entry_id: Annotated[int, common.number_argument("ENTRY_ID", "Number of the entry.")],
+    output: Output = None,
+) -> None:
+    """Proof that an entry stands in the log, as JSON; limits log verify --proof FILE checks it with no database."""
+    from limits.store import proving
+    from limits.terminal import note
+
+    with common.database() as database, database.connect("auditor", "limits log prove") as conn:
+        found = proving.prove(conn, entry_id)
+    _write(output, found)
+    hashes = len(found["batch"]["path"]) + len(found["log"]["path"])
+    note(f"entry {entry_id} is proved by {hashes} hashes{f', written to {output}' if output else ''}")
+
+
+def consistency(
+    old: Annotated[int, common.number_argument("OLD", "Number of the older checkpoint.")],
+    new: Annotated[int, common.number_argument("NEW", "Number of the newer checkpoint.")],
+    sizes: Annotated[bool, typer.Option("--sizes", help="OLD and NEW are sizes of the log's tree, in leaves.")] = False,
+    public_key: PublicKeyOption = None,
+    output: Output = None,
+) -> None:
+    """Proof that the log only grew between two checkpoints, as JSON, and checked; 1 where history was rewritten."""
+    from limits import log_proof
+    from limits.store import proving
+    from limits.terminal import note
+
+    keys = [] if sizes else read_keys(public_key)
+    with common.database() as database, database.connect("auditor", "limits log consistency") as conn:
+        found = proving.consistency(conn, old, new, sizes=sizes)
+    _write(output, found)
+    leaves = log_proof.check_consistency(found, keys)
+    note(f"the log of {leaves[1]:,} leaves begins with that of {leaves[0]:,}: {len(found['path'])} hashes prove it")
+
+
+def export_proof(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Parquet file to write.", show_default=False)],
+    review: Annotated[int | None, common.number_option("--review", "Only this review.")] = None,
+    since: Annotated[str | None, common.date_option("--from", "Only reviews as of this date or later.")] = None,
+    until: Annotated[str | None, common.date_option("--to", "Only reviews as of this date or earlier.")] = None,
+) -> None:
+    """Export entries as they were hashed, with records and proofs; limits log verify --export checks them."""
+    from limits.store import proof_file, proving
+    from limits.store.verifying import one_state
+    from limits.terminal import note
+
+    if since and until and since > until:
+        raise typer.BadParameter(f"--from {since} lies after --to {until}: nothing can match")
+    wanted: dict[str, Any] = {
+        "review_id": review,
+        "as_of_from": str(since) if since else None,
+        "as_of_to": str(until) if until else None,
+    }
+    with (
+        common.database() as database,
+        database.connect("auditor", "limits log export-proof") as conn,
+        one_state(conn),
+        counting() as progress,
+    ):
+        newest = proving.newest(conn)
+        with _whole(file) as target:
+            batches, entries = proof_file.write(conn, target, newest, wanted, progress)
+    note(
+        f"{entries:,} entries in {batches:,} batches written to {file}, up to the checkpoint of "
+        f"{newest.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC; what came later is left out"
+    )
+
+
+def _write(output: Path | None, found: dict[str, Any]) -> None:
+    text = json_module.dumps(found, indent=2) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    with _whole(output) as file:
+        file.write(text.encode())
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[BinaryIO]:
+    """A file that is complete under its name, or not there at all."""
+    from limits.errors import InputError
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,295 @@
+"""limits log verify: whether the adjustment log is what was signed, in the database, in an export or by a proof."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json as json_module
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.checkpoint import PublicKey
+    from limits.log_finding import Finding, Report
+    from limits.log_notes import Known, Noted
+
+#: Findings that are printed one by one.
+SHOWN = 20
+#: A batch that is older, in seconds, and under no checkpoint is a failure.
+SEALED_WITHIN = 300.0
+
+CheckpointsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoints", metavar="FILE", help="The file of checkpoints. Default: seal/checkpoints of the home."
+    ),
+]
+PublicKeyOption = Annotated[
+    Path | None,
+    typer.Option("--public-key", metavar="FILE", help="The public keys. Default: seal/public_keys of the home."),
+]
+
+
+def register(log: typer.Typer) -> None:
+    """Add the command."""
+    log.command("verify")(verify)
+
+
+def verify(
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Read only entries that came after the last time all of it held.")
+    ] = False,
+    checkpoints: CheckpointsOption = None,
+    public_key: PublicKeyOption = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="What was verified last. Default: beside the checkpoints."),
+    ] = None,
+    sealed_within: Annotated[
+        float, typer.Option("--sealed-within", min=0, metavar="SECONDS", help="How soon a batch must be sealed.")
+    ] = SEALED_WITHIN,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Check this export, and open no database.")
+    ] = None,
+    proof: Annotated[
+        Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof, and open no database.")
+    ] = None,
+    json: common.Json = False,
+) -> None:
+    """Check the log against its signed checkpoints; 1 where anything does not hold, and where."""
+    if export is not None and proof is not None:
+        raise typer.BadParameter("--export and --proof are two things to check: name one of them")
+    if since_last and (export is not None or proof is not None):
+        raise typer.BadParameter("--since-last is for the database: an export or a proof is checked as a whole")
+    keys = read_keys(public_key)
+    if proof is not None:
+        _proof(proof, keys, checkpoints, json)
+        return
+    path = checkpoints or default_path("checkpoints")
+    if export is not None:
+        from limits.store.export_check import verify_export
+        from limits.store.proof_file import ProofFile
+
+        file = ProofFile(export)
+        with open_checkpoints(path) as lines, counting() as progress:
+            report = verify_export(file, lines, keys, progress)
+    else:
+        report = _database(path, keys, since_last, state or path.with_name(f"{path.name}.verified"), sealed_within)
+    _show(report, json)
+    if not report.holds:
+        raise typer.Exit(1)
+
+
+def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, sealed_within: float) -> Report:
+    from limits.store import verifying
+
+    known = _known(state) if since_last else None
+    with (
+        common.database() as database,
+        database.connect("auditor", "limits log verify") as conn,
+        open_checkpoints(path) as lines,
+        counting() as progress,
+    ):
+        report, newest = verifying.verify(
+            conn, lines, keys, now=dt.datetime.now(dt.UTC), sealed_within_seconds=sealed_within, known=known,
+            progress=progress,
+        )  # fmt: skip
+    if report.holds and newest is not None:
+        _remember(state, newest)
+    return report
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def default_path(name: str) -> Path:
+    """Where the sealer keeps a file unless it is told otherwise."""
+    from limits.settings import get_settings, home_dir
+
+    return home_dir(get_settings()) / "seal" / name
+
+
+def read_keys(path: Path | None) -> list[PublicKey]:
+    """The public keys that are trusted. InputError where the file is none."""
+    from limits import checkpoint
+    from limits.errors import InputError
+
+    path = path or default_path("public_keys")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"the public keys {path} cannot be read ({why}); name their file with --public-key") from None
+    return checkpoint.read_public_keys(text)
+
+
+@contextlib.contextmanager
+def open_checkpoints(path: Path) -> Iterator[TextIO]:
+    """The lines of a file of checkpoints. Bytes that are no text make a checkpoint that nobody signed."""
+    from limits.errors import InputError
+
+    try:
+        file = path.open(encoding="utf-8", errors="backslashreplace", newline="\n")
+    except OSError as error:
+        raise InputError(
+            f"the checkpoints {path} cannot be read ({error.strerror or error}); name their file with --checkpoints"
+        ) from None
+    with file:
+        yield file
+
+
+def _known(state: Path) -> Known | None:
+    """What was verified the last time; None where nothing was."""
+    from limits.errors import InputError
+    from limits.log_notes import Known
+
+    try:
+        said = json_module.loads(state.read_text(encoding="utf-8"))
+        return Known(int(said["checkpoint"]), bytes.fromhex(said["digest"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{state} does not say what was verified the last time; verify all without --since-last"
+        ) from None
+
+
+def _remember(state: Path, newest: Noted) -> None:
+    """Beside the checkpoints and not in the database, which is what is under suspicion."""
+    from limits.errors import InputError
+
+    part = state.with_name(f".{state.name}.{os.getpid()}.part")
+    said = {"checkpoint": newest.number, "digest": newest.digest.hex()}
+    try:
+        part.write_text(json_module.dumps(said) + "\n", encoding="utf-8")
+        part.replace(state)
+    except OSError as error:
+        raise InputError(
+            f"the log holds, but that cannot be written to {state} ({error.strerror or error}); name one with --state"
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# Showing ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def counting() -> Iterator[Callable[[int, int], None]]:
+    """Tells on standard error how far it is, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, all_of_them: None
+        return
+
+    def tell(done: int, all_of_them: int) -> None:
+        share = f" of {all_of_them:,}" if all_of_them else ""
+        print(f"\r{done:,}{share} entries", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield tell
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _show(report: Report, json: bool) -> None:
+    from limits.terminal import print_json, say
+
+    if json:
+        print_json(report.as_dict())
+        return
+    at = f", the newest of {report.at:%Y-%m-%d %H:%M:%S} UTC" if report.at else ""
+    looked = (
+        f"{report.entries:,} entries in {report.batches:,} batches, {report.checkpoints:,} checkpoints{at}"
+        f"{'; ' + format(report.left_out, ',') + ' batches verified before' if report.left_out else ''}"
+        f"{'; ' + format(report.unsealed, ',') + ' batches not sealed yet' if report.unsealed else ''}"
+    )
+    for one in report.tally.remarks:
+        say(f"remark: {sentence(one)}")
+    if report.holds:
+        say(f"the log holds: {looked}", strong=True)
+        return
+    say(f"THE LOG DOES NOT HOLD: {report.tally.count:,} findings in {looked}", strong=True)
+    for name in ("entry", "batch", "checkpoint"):
+        first = getattr(report.tally, f"first_{name}")
+        say(f"first broken {name}: {sentence(first) if first else 'none'}")
+    say("by kind: " + ", ".join(f"{kind} {count:,}" for kind, count in report.tally.kinds.items()))
+    for one in report.tally.kept[:SHOWN]:
+        say(f"  {sentence(one)}")
+    if report.tally.count > SHOWN:
+        say(f"  and {report.tally.count - SHOWN:,} more: --json has the first {len(report.tally.kept)}")
+
+
+def sentence(one: Finding) -> str:
+    """Where, what, and both values."""
+    values = ""
+    if one.stored is not None or one.expected is not None:
+        values = f" (there is {one.stored or 'nothing'}, there should be {one.expected or 'nothing'})"
+    return f"{one.place}: {one.what}{values}"
+
+
+# Proofs -----------------------------------------------------------------------------------------
+
+
+def _proof(path: Path, keys: list[PublicKey], checkpoints: Path | None, json: bool) -> None:
+    from limits import log_proof
+    from limits.errors import CheckpointError, EntryError, InputError
+    from limits.terminal import print_json, say
+
+    try:
+        proof = log_proof.load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"the proof {path} cannot be read: {why}") from None
+    words = ""
+    try:
+        words = _proved(proof, keys)
+        if checkpoints is not None:
+            _in_file(proof, checkpoints)
+    except (CheckpointError, EntryError) as error:
+        if not json:
+            raise
+        print_json({"holds": False, "what": str(error)})
+        raise typer.Exit(1) from None
+    if json:
+        print_json({"holds": True, "what": words})
+    else:
+        say(words, strong=True)
+
+
+def _proved(proof: dict[str, object], keys: list[PublicKey]) -> str:
+    from limits import log_proof
+
+    if proof["format"] == log_proof.CONSISTENCY:
+        old, new = log_proof.check_consistency(proof, keys)
+        return f"proved: the log of {new:,} leaves begins with that of {old:,}, leaf by leaf"
+    shown = log_proof.check_inclusion(proof, keys)
+    entry, record, said = shown.entry, shown.record, shown.checkpoint
+    return (
+        f"proved by {shown.hashes} hashes: user {entry.user_id[0]} in review {record.review} as of {record.as_of}: "
+        f"limit {entry.limit_before_minor[0]} to {entry.limit_after_minor[0]} (minor units, {record.currency}), "
+        f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; "
+        f"entry {entry.sequence[0]} of batch {record.batch}, at position {shown.position} of the log that {', '.join(key.key_id for key in shown.signers)} signed at "
+        f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _in_file(proof: dict[str, object], path: Path) -> None:
+    """CheckpointError where the file of checkpoints does not have those that the proof leads to."""
+    from limits import checkpoint
+    from limits.errors import CheckpointError
+
+    sides = [proof.get(name) for name in ("old", "new")]
+    wanted = {proof.get("checkpoint")} | {side.get("checkpoint") for side in sides if isinstance(side, dict)}
+    wanted.discard(None)
+    with open_checkpoints(path) as lines:
+        for note in checkpoint.split(lines):
+            wanted.discard(note)
+    if wanted:
+        raise CheckpointError(f"the checkpoint of the proof does not stand in {path}: it is of another log, or newer")

@@ -1,0 +1,151 @@
+"""What a check of the log finds: each thing that does not hold, where it is, and how many there are."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+#: How many findings are kept in full; all are counted.
+KEPT = 100
+#: What is worth a look and breaks nothing: both keys are trusted by whoever verifies.
+REMARKS = ("key_not_introduced",)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold.
+
+    kind        a word for programs: what is wrong
+    what        the same as one sentence
+    stored, expected
+                the two values that should be one, as text
+    The other fields say where, as far as it can be known. ``position`` is the leaf of the log's
+    tree; ``to_position``, where given, the last of a range of leaves of which one is broken.
+    """
+
+    kind: str
+    what: str
+    stored: str | None = None
+    expected: str | None = None
+    entry_id: int | None = None
+    sequence: int | None = None
+    user_id: int | None = None
+    review_id: int | None = None
+    shard: int | None = None
+    batch_id: int | None = None
+    position: int | None = None
+    to_position: int | None = None
+    checkpoint: int | None = None
+
+    def at(self, **where: int | None) -> Finding:
+        """The same with a place that it does not name yet."""
+        missing: dict[str, Any] = {name: value for name, value in where.items() if getattr(self, name) is None}
+        return dataclasses.replace(self, **missing)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields that are known."""
+        return {f.name: v for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        words = []
+        for name, word in _PLACES:
+            if (value := getattr(self, name)) is None:
+                continue
+            upto = f" to {self.to_position}" if name == "position" and self.to_position is not None else ""
+            words.append(f"{word} {value}{upto}")
+        return ", ".join(words) or "the log"
+
+
+_PLACES = (
+    ("entry_id", "entry"), ("sequence", "place"), ("user_id", "user"), ("review_id", "review"), ("shard", "shard"),
+    ("batch_id", "batch"), ("position", "position"), ("checkpoint", "checkpoint"),
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Tally:
+    """All findings of a check, in the order in which they were found: counted, the first KEPT of them kept."""
+
+    kept: list[Finding] = field(default_factory=list)
+    remarks: list[Finding] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
+    first_entry: Finding | None = None
+    first_batch: Finding | None = None
+    first_checkpoint: Finding | None = None
+
+    def add(self, *findings: Finding) -> None:
+        """Some more."""
+        for one in findings:
+            if one.kind in REMARKS:
+                self.remarks.append(one)
+                continue
+            self.kinds[one.kind] += 1
+            if len(self.kept) < KEPT:
+                self.kept.append(one)
+            if self.first_entry is None and (one.entry_id is not None or one.sequence is not None):
+                self.first_entry = one
+            if self.first_batch is None and (one.batch_id is not None or one.position is not None):
+                self.first_batch = one
+            if self.first_checkpoint is None and one.checkpoint is not None:
+                self.first_checkpoint = one
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.kinds.total()
+
+
+@dataclass(slots=True)
+class Report:
+    """What a check came to: how much was looked at, and all that does not hold.
+
+    tree_size     sealed leaves, entries before there were batches among them as leaf 0
+    unsealed      batches that no checkpoint is over yet
+    left_out      batches that were verified before and only held against the tree now
+    checkpoint    number and time of the newest one that was reached
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    entries: int = 0
+    batches: int = 0
+    checkpoints: int = 0
+    tree_size: int = 0
+    unsealed: int = 0
+    left_out: int = 0
+    checkpoint: int | None = None
+    at: dt.datetime | None = None
+    whole: bool = True
+
+    @property
+    def holds(self) -> bool:
+        """Whether all of it holds."""
+        return not self.tally.count
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a program to read."""
+        firsts = {"entry": self.tally.first_entry, "batch": self.tally.first_batch}
+        return {
+            "holds": self.holds,
+            "whole": self.whole,
+            "entries": self.entries,
+            "batches": self.batches,
+            "checkpoints": self.checkpoints,
+            "tree_size": self.tree_size,
+            "unsealed": self.unsealed,
+            "left_out": self.left_out,
+            "checkpoint": self.checkpoint,
+            "at": self.at.isoformat() if self.at else None,
+            "found": self.tally.count,
+            "kinds": dict(self.tally.kinds),
+            "first": {
+                name: one.as_dict() if one else None
+                for name, one in {**firsts, "checkpoint": self.tally.first_checkpoint}.items()
+            },
+            "findings": [one.as_dict() for one in self.tally.kept],
+            "remarks": [one.as_dict() for one in self.tally.remarks],
+        }

@@ -1,0 +1,9 @@
+-- The batches that nobody has sealed yet, in order, as verify_batches has those that are sealed.
+SELECT NULL::bigint AS position, NULL::bytea AS sealed, b.batch_id, b.review_id, b.shard, b.token, b.users, b.delta_minor,
+       b.root, b.applied_at, b.record, b.digest,
+       (SELECT p.digest FROM limits_read.batches p
+         WHERE p.review_id = b.review_id AND p.shard = b.shard AND p.batch_id < b.batch_id
+         ORDER BY p.batch_id DESC LIMIT 1) AS before
+  FROM limits_read.batches b
+ WHERE NOT EXISTS (SELECT FROM limits_read.sealed_batches s WHERE s.batch_id = b.batch_id)
+ ORDER BY b.batch_id
