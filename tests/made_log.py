@@ -176,6 +176,12 @@ class MadeLog:
             (*_columns(made, waits, kinds, made.effective_on), record.batch),
         )
 
+    def adopt(self) -> None:
+        """Takes up the batches that the engine has applied."""
+        rows = self.conn.execute("SELECT batch_id, digest, users FROM limits.batches ORDER BY batch_id").fetchall()
+        known = {number for number, _, _ in self.unsealed}
+        self.unsealed += [(number, bytes(digest), users) for number, digest, users in rows if number not in known]
+
     def seal(self, at: dt.datetime | None = None) -> str:
         """All that is not sealed goes into the tree; the note over it."""
         self.now += dt.timedelta(seconds=20)

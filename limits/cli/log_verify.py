@@ -271,12 +271,12 @@ def _proved(proof: dict[str, object], keys: list[PublicKey]) -> str:
         return f"proved: the log of {new:,} leaves begins with that of {old:,}, leaf by leaf"
     shown = log_proof.check_inclusion(proof, keys)
     entry, record, said = shown.entry, shown.record, shown.checkpoint
+    signers = ", ".join(key.key_id for key in shown.signers)
     return (
         f"proved by {shown.hashes} hashes: user {entry.user_id[0]} in review {record.review} as of {record.as_of}: "
         f"limit {entry.limit_before_minor[0]} to {entry.limit_after_minor[0]} (minor units, {record.currency}), "
-        f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; "
-        f"entry {entry.sequence[0]} of batch {record.batch}, at position {shown.position} of the log that {', '.join(key.key_id for key in shown.signers)} signed at "
-        f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
+        f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; entry {entry.sequence[0]} of batch "
+        f"{record.batch}, at position {shown.position} of the log that {signers} signed at {said.at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from limits.store.queries import query
 Bytes = NDArray[np.uint8]
 
 #: Entries read at a time, where no single batch has more.
-READ_ENTRIES = 40_000
+READ_ENTRIES = 20_000
 
 _WIDTH_OF = dict(FIELDS)
 #: The columns of the log in the order in which they are asked for: those of fixed width with it, in bytes.
@@ -54,6 +55,15 @@ class Reader:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self.counts = _Counts()
+
+    def ahead(self, name: str, **parameters: Any) -> Iterator[list[tuple[Batch, Stored]]]:
+        """As ``groups``, each read while the caller works on the one before it."""
+        groups = self.groups(name, **parameters)
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(next, groups, None)
+            while (group := coming.result()) is not None:
+                coming = pool.submit(next, groups, None)
+                yield group
 
     def groups(self, name: str, **parameters: Any) -> Iterator[list[tuple[Batch, Stored]]]:
         """The batches of a query, verify_batches or verify_unsealed, each with its entries, some at a time."""

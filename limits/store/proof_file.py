@@ -82,7 +82,7 @@ def write(
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         if whole:
             writer.write_table(_table([_origin(conn)], schema))
-        for group in reader.groups("verify_batches", **wanted, since=0, until=size):
+        for group in reader.ahead("verify_batches", **wanted, since=0, until=size):
             found = [_leaf(batch, stored, tree) for batch, stored in group]
             writer.write_table(_table(found, schema))
             batches, entries = batches + len(found), reader.counts.entries

@@ -52,7 +52,7 @@ def verify(
         newest, since = _tree(conn, lines, keys, known, report)
         reader = Reader(conn)
         expected = newest.checkpoint.entries if newest is not None and newest.checkpoint is not None else 0
-        for group in reader.groups("verify_batches", **_ALL | {"since": since}):
+        for group in reader.ahead("verify_batches", **_ALL | {"since": since}):
             _check(group, report)
             progress(report.entries, expected)
         _unsealed(reader, report, now - dt.timedelta(seconds=sealed_within_seconds))

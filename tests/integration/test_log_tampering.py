@@ -64,8 +64,7 @@ def made(server_url: str, template: str, scratch: Path) -> Iterator[tuple[MadeLo
                 numbers.append(log.batch(1, shard, entries(range(first, first + 20), seed=first)))
         log.seal()
         numbers.append(log.batch(2, 0, entries([7]), kind="recompute", token=1))
-        for shard in (0, 1):
-            numbers.append(log.batch(3, shard, entries(range(101 + 20 * shard, 121 + 20 * shard), seed=shard, rules=9)))
+        numbers += [log.batch(3, k, entries(range(101 + 20 * k, 121 + 20 * k), seed=k, rules=9)) for k in (0, 1)]
         log.seal()
         forging.unguard(conn)
         yield log, numbers
