@@ -125,5 +125,7 @@ class SealBusy(LimitsError):
 
 class AnchorFailed(LimitsError):
     """The second anchor did not take a checkpoint: the next one is handed over in its place."""
+
+
 class NotSealed(LimitsError):
     """An entry that no checkpoint is over yet, so that nothing can be proved of it."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, log_as_of, log_export, log_reconcile, log_report, log_seal
+from limits.cli import common, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify
 from limits.cli.log_filter import (
     ActionOption,
     ActorOption,
@@ -22,50 +22,21 @@ from limits.cli.log_filter import (
     User,
     read_filter,
 )
-from limits.cli import common, log_prove, log_verify
 
 if TYPE_CHECKING:
     from limits.store.log import LogEntry
 
 log = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: read, export, reconcile, report, replay, seal."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The adjustment log: read, export, reconcile, replay, seal, verify.",
 )
-log = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The adjustment log: list, show, export, verify.")
-
-
-class Action(enum.StrEnum):
-    """What a decision did."""
-
-    RAISED = "raised"
-    HELD = "held"
-    LOWERED = "lowered"
-
-
-class Format(enum.StrEnum):
-    """How an export is written."""
-
-    CSV = "csv"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-
-
-User = Annotated[int | None, common.number_option("--user", "Only this user.")]
-Review = Annotated[int | None, common.number_option("--review", "Only this review.")]
-From = Annotated[str | None, common.date_option("--from", "Only reviews as of this date or later.")]
-To = Annotated[str | None, common.date_option("--to", "Only reviews as of this date or earlier.")]
-ActionOption = Annotated[Action | None, typer.Option("--action", help="Only limits raised, held or lowered.")]
-ReasonOption = Annotated[
-    str | None, common.words_option("--reason", "Only decisions with this reason code, such as past_due.", "CODE")
-]
-ActorOption = Annotated[str | None, common.words_option("--actor", "Only decisions made by this actor.", "NAME")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    for module in (log_as_of, log_export, log_reconcile, log_report, log_seal):
+    for module in (log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify):
         module.register(log)
-    log_verify.register(log)
-    log_prove.register(log)
     app.add_typer(log, name="log")
 
 

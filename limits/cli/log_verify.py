@@ -276,7 +276,8 @@ def _proved(proof: dict[str, object], keys: list[PublicKey]) -> str:
         f"proved by {shown.hashes} hashes: user {entry.user_id[0]} in review {record.review} as of {record.as_of}: "
         f"limit {entry.limit_before_minor[0]} to {entry.limit_after_minor[0]} (minor units, {record.currency}), "
         f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; entry {entry.sequence[0]} of batch "
-        f"{record.batch}, at position {shown.position} of the log that {signers} signed at {said.at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{record.batch}, at position {shown.position} of the log that {signers} signed at "
+        f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
     )
 
 

@@ -1,4 +1,4 @@
--- depends: 0024_roles_and_rights
+-- depends: 0025_sealing
 -- What a check of the whole log reads. The auditor sees views and no table, so that the digest over what was logged
 -- before there were batches is computed with its owner's rights.
 
