@@ -357,8 +357,6 @@ GRANT EXECUTE ON FUNCTION limits.unreconciled_users, limits.unreconciled_message
     limits.unreconciled_review, limits.in_words TO limits_operations, limits_auditor;
 GRANT EXECUTE ON FUNCTION limits.reconcile_review TO limits_worker, limits_operations;
 GRANT SELECT ON limits.reconciliations, limits.mismatches TO limits_worker, limits_operations, limits_auditor;
--- Reading everything goes by ranges of users; the lines themselves are read by the functions.
-GRANT SELECT (user_id) ON limits.credit_lines TO limits_auditor;
 -- The report of overrides counts by person.
 GRANT EXECUTE ON FUNCTION limits.person TO limits_auditor;
 

@@ -1,4 +1,4 @@
 -- How much there is to reconcile: credit lines, the last entry, reviews.
-SELECT (SELECT count(*) FROM limits.credit_lines) AS users,
-       (SELECT coalesce(max(entry_id), 0) FROM limits.adjustment_log) AS last_entry,
-       (SELECT count(*) FROM limits.reviews) AS reviews
+SELECT (SELECT count(*) FROM limits.opening_lines) AS users,
+       (SELECT coalesce(max(entry_id), 0) FROM limits_read.adjustment_log) AS last_entry,
+       (SELECT count(*) FROM limits_read.reviews) AS reviews

@@ -8,9 +8,9 @@ SELECT min(o.name COLLATE "C") AS person, count(*) FILTER (WHERE o.made) AS prop
                           AND %(today)s::date < o.expires_on) AS in_force,
        count(DISTINCT o.user_id) FILTER (WHERE o.made) AS users,
        count(*) FILTER (WHERE NOT o.made) AS decided, count(*) OVER () AS all_of_them
-  FROM (SELECT maker AS name, true AS made, x.* FROM limits.overrides x
+  FROM (SELECT maker AS name, true AS made, x.* FROM limits_read.overrides x
         UNION ALL
-        SELECT checker, false, x.* FROM limits.overrides x WHERE checker IS NOT NULL) o
+        SELECT checker, false, x.* FROM limits_read.overrides x WHERE checker IS NOT NULL) o
  WHERE (o.proposed_at AT TIME ZONE 'UTC')::date
        BETWEEN coalesce(%(since)s::date, '-infinity') AND coalesce(%(until)s::date, 'infinity')
  GROUP BY limits.person(o.name)

@@ -1,3 +1,3 @@
 -- The texts of all policies that anything was decided by.
 SELECT policy_hash, body
-  FROM limits.policies
+  FROM limits_read.policies

@@ -4,8 +4,8 @@
 SELECT l.entry_id, l.review_id, l.user_id, l.as_of, l.currency, c.exponent, l.limit_before_minor,
        greatest(l.limit_after_minor, l.proposed_minor) AS raised_to_minor, l.capacity_method, l.months_observed,
        m.months AS months_asked_for, count(*) OVER () AS all_of_them
-  FROM limits.adjustment_log l
-  JOIN limits.currencies c ON c.currency = l.currency
+  FROM limits_read.adjustment_log l
+  JOIN limits_read.currencies c ON c.currency = l.currency
   LEFT JOIN unnest(%(policies)s::bytea[], %(months)s::integer[]) m (policy_hash, months)
     ON m.policy_hash = l.policy_hash
  WHERE l.as_of BETWEEN coalesce(%(since)s::date, '-infinity') AND coalesce(%(until)s::date, 'infinity')
