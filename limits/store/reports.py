@@ -25,16 +25,12 @@ EVIDENCE = (Reason.HISTORY_SHORT, Reason.MODEL_FELL_BACK, Reason.INCOME_UNVERIFI
 
 @dataclass(frozen=True)
 class Report:
-    """One of the reports. ``must_be_none``: a row of it is a fault, not an observation."""
+    """One of the reports, from a named query. ``must_be_none``: a row of it is a fault, not an observation."""
 
     name: str
+    query: str
     title: str
     must_be_none: bool = False
-
-    @property
-    def query(self) -> str:
-        """The named query that it comes from."""
-        return f"report_{self.name.replace('-', '_')}"
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,16 @@ class Result:
 
 
 REPORTS = (
-    Report("overdue-notices", "Notices that are overdue"),
-    Report("raises-without-income-evidence", "Raises without evidence of income", must_be_none=True),
-    Report("overrides", "Overrides by person"),
-    Report("ceiling-breaches", "Raises above a ceiling", must_be_none=True),
-    Report("model-fallback", "Decisions without a forecast, by review"),
+    Report("overdue-notices", "report_overdue_notices", "Notices that are overdue"),
+    Report(
+        "raises-without-income-evidence",
+        "report_raises_without_income_evidence",
+        "Raises without evidence of income",
+        must_be_none=True,
+    ),
+    Report("overrides", "report_overrides", "Overrides by person"),
+    Report("ceiling-breaches", "report_ceiling_breaches", "Raises above a ceiling", must_be_none=True),
+    Report("model-fallback", "report_model_fallback", "Decisions without a forecast, by review"),
 )
 
 

@@ -6,6 +6,6 @@ SELECT l.review_id, l.as_of, coalesce(r.schedule, r.kind) AS schedule, l.capacit
   LEFT JOIN limits_read.reviews r ON r.review_id = l.review_id
  WHERE l.as_of BETWEEN coalesce(%(since)s::date, '-infinity') AND coalesce(%(until)s::date, 'infinity')
    AND l.capacity_method <> ALL (%(forecasts)s::smallint[])
- GROUP BY l.review_id, l.as_of, r.review_id, l.capacity_method
+ GROUP BY l.review_id, l.as_of, l.capacity_method, r.kind, r.schedule, r.users_raised, r.users_held, r.users_lowered
  ORDER BY l.review_id DESC, l.capacity_method
  LIMIT %(limit)s
