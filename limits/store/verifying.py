@@ -20,7 +20,8 @@ from limits.errors import CheckpointError
 from limits.log_check import Batch, Stored, check_batch
 from limits.log_finding import KEPT, Finding, Report
 from limits.log_notes import Growth, Known, Noted, Row
-from limits.merkle import EMPTY
+from limits.merkle import EMPTY, HASH_BYTES
+from limits.record_text import INSTANT
 from limits.store.db import Connection
 from limits.store.logged_rows import Reader
 from limits.store.queries import query
@@ -28,6 +29,7 @@ from limits.store.queries import query
 #: Called with the entries checked so far, and how many there are about.
 Progress = Callable[[int, int], None]
 
+_MOST_MISSING = 1000  # positions that are named one by one
 _ALL: dict[str, Any] = {"review_id": None, "as_of_from": None, "as_of_to": None, "until": 2**63 - 1}
 
 
@@ -86,7 +88,6 @@ def _tree(
     conn: Connection, lines: Iterable[str], keys: Sequence[PublicKey], known: Known | None, report: Report
 ) -> tuple[Noted | None, int]:
     """The newest checkpoint that was reached, and from which leaf on entries are to be read."""
-    since = 0
     sizes: list[int] = []
 
     def watched() -> Iterator[tuple[Noted | None, list[Finding]]]:
@@ -97,40 +98,48 @@ def _tree(
 
     growth = Growth(log_notes.beside(watched(), _rows(conn)))
     report.tally.add(*growth.start())
-    for position, batch_id, digest, now, users in _leaves(conn):
-        for gone in range(growth.size, position):
-            report.tally.add(Finding("position_missing", "no sealed batch stands at this position", position=gone))
-            report.tally.add(*growth.leaf(EMPTY, 0))
-        report.tally.add(*growth.leaf(digest, _entries_of(conn, batch_id) if users is None else users))
+    for position, batch_id, digest, there, now, users in _leaves(conn):
+        report.tally.add(*_gap(growth, position))
+        leaf = digest if len(digest) == HASH_BYTES else EMPTY
+        report.tally.add(*growth.leaf(leaf, _entries_of(conn, batch_id) if users is None else users))
         if batch_id is None:
             report.tally.add(*_is_origin(conn, digest))
-        elif now is None:
+        elif not there:
             what = "the batch that stands at this position is gone"
             report.tally.add(Finding("batch_missing", what, batch_id=batch_id, position=position))
         elif sizes and position < sizes[0]:
             report.left_out += 1
             if now != digest:
                 what = "the record is not the one that was sealed"
-                report.tally.add(
-                    Finding("record_changed", what, now.hex(), digest.hex(), batch_id=batch_id, position=position)
-                )
+                stored = now.hex() if now else None
+                changed = Finding("record_changed", what, stored, digest.hex(), batch_id=batch_id, position=position)
+                report.tally.add(changed)
     report.tally.add(*growth.end())
     report.tree_size, report.checkpoints = growth.size, growth.checkpoints
     if growth.last is not None and growth.last.checkpoint is not None:
         report.checkpoint, report.at = growth.last.number, growth.last.checkpoint.at
     else:
         report.tally.add(Finding("no_checkpoint", "no checkpoint could be held against the log"))
-    since = sizes[0] if sizes else 0
-    return growth.last, since
+    return growth.last, sizes[0] if sizes else 0
+
+
+def _gap(growth: Growth, position: int) -> Iterator[Finding]:
+    """The positions that are missing before this one; leaves stand in for them where they are few."""
+    gone = position - growth.size
+    if gone > _MOST_MISSING:
+        what = "no sealed batches stand at these positions"
+        yield Finding("position_missing", what, position=growth.size, to_position=position - 1)
+        return
+    for _ in range(gone):
+        yield Finding("position_missing", "no sealed batch stands at this position", position=growth.size)
+        yield from growth.leaf(EMPTY, 0)
 
 
 def _identity(conn: Connection) -> str | None:
     """Of which log the first checkpoint of the database is; it stays so when the database moves."""
-    row = conn.execute(query("verify_checkpoints")).fetchone()
-    if row is None:
-        return None
+    first = next(_rows(conn), None)
     try:
-        return checkpoint.parse(row[4]).checkpoint.identity
+        return checkpoint.parse(first.note).checkpoint.identity if first is not None else None
     except CheckpointError:
         return None
 
@@ -142,7 +151,7 @@ def _rows(conn: Connection) -> Iterator[Row]:
             yield Row(*row)
 
 
-def _leaves(conn: Connection) -> Iterator[tuple[int, int | None, bytes, bytes | None, int | None]]:
+def _leaves(conn: Connection) -> Iterator[tuple[int, int | None, bytes, bool, bytes | None, int | None]]:
     with conn.cursor(name="verify_leaves", binary=True) as cursor:
         cursor.itersize = 10_000
         yield from cursor.execute(query("verify_leaves"))
@@ -174,10 +183,10 @@ def _unsealed(reader: Reader, report: Report, before: dt.datetime) -> None:
         for batch, _ in group:
             report.unsealed += 1
             columns = batch.columns or {}
-            if columns["applied_at"] < before:
+            if str(columns["applied_at"]) < INSTANT.write(before):
                 what = "it should have been sealed by now: the sealer does not run, refuses it, or it was put in later"
                 report.tally.add(
-                    Finding("not_sealed", what, columns["applied_at"].isoformat(), f"after {before.isoformat()}",
+                    Finding("not_sealed", what, columns["applied_at"], f"after {INSTANT.write(before)}",
                             batch_id=batch.batch_id, review_id=columns["review_id"], shard=columns["shard"])
                 )  # fmt: skip
 

@@ -1,6 +1,10 @@
 -- The sealed batches from a position on, in order, each with the digest before it in its lane; on request some of them.
-SELECT s.position, s.digest AS sealed, b.batch_id, b.review_id, b.shard, b.token, b.users, b.delta_minor, b.root,
-       b.applied_at, b.record, b.digest,
+-- What is NULL or out of all bounds comes as a value that no record has.
+SELECT s.position, s.digest AS sealed, b.batch_id,
+       coalesce(b.review_id, -1) AS review_id, coalesce(b.shard, -1) AS shard, coalesce(b.token, -1) AS token,
+       coalesce(b.users, -1) AS users, b.delta_minor, b.root,
+       to_char(b.applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS applied_at,
+       coalesce(b.record, '') AS record, b.digest,
        (SELECT p.digest FROM limits_read.batches p
          WHERE p.review_id = b.review_id AND p.shard = b.shard AND p.batch_id < b.batch_id
          ORDER BY p.batch_id DESC LIMIT 1) AS before

@@ -95,6 +95,11 @@ def rehashed(world: World) -> None:
     forging.rerecord(world.conn, world.batch, root=root)
 
 
+def rehashed_before_another(world: World) -> None:
+    root = forging.rewrite(world.conn, world.numbers[BATCH - 1], PLACE, capacity_p10_minor=5)
+    forging.rerecord(world.conn, world.numbers[BATCH - 1], sealed=True, root=root)
+
+
 def rehashed_leaf(world: World) -> None:
     root = forging.rewrite(world.conn, world.batch, PLACE, capacity_p10_minor=5)
     forging.rerecord(world.conn, world.batch, sealed=True, root=root)
@@ -340,6 +345,7 @@ TAMPERING: dict[str, tuple[Callable[[World], None], str, int | tuple[int, int] |
     "column and bytes": (column_and_bytes, "root_differs", BATCH, None, None),
     "rehashed": (rehashed, "record_changed", BATCH, None, None),
     "rehashed, the next one made to fit": (lane_made_to_fit, "record_changed", 0, None, None),
+    "rehashed, seen by the next of its lane": (rehashed_before_another, "lane_broken", BATCH, None, 2),
     "rehashed with its leaf": (rehashed_leaf, "tree_differs", (1, 4), None, 2),
     "rehashed, signed by another": (rehashed_and_signed, "signature_wrong", None, None, 1),
     "rehashed, signed by another in the database":
@@ -348,6 +354,16 @@ TAMPERING: dict[str, tuple[Callable[[World], None], str, int | tuple[int, int] |
     "record broken": (broken_record, "record_unreadable", BATCH, None, None),
     "users of a batch": (lambda w: w.forge("UPDATE limits.batches SET users = 19 WHERE batch_id = %(b)s"),
                          "batch_column_differs", BATCH, None, None),
+    "when a batch was applied":
+        (lambda w: w.forge("UPDATE limits.batches SET applied_at = 'infinity' WHERE batch_id = %(b)s"),
+         "batch_column_differs", BATCH, None, None),
+    "columns of a batch emptied": (
+        lambda w: w.forge("UPDATE limits.batches SET record = NULL, digest = NULL, root = NULL, applied_at = NULL, "
+                          "users = NULL, review_id = NULL, shard = NULL, token = NULL WHERE batch_id = %(b)s"),
+        "record_unreadable", BATCH, None, None),
+    "a position far away": (
+        lambda w: w.forge("UPDATE limits.sealed_batches SET position = 9e18 WHERE batch_id = %(b)s"),
+        "position_missing", (2, 2), None, 2),
     "token of a batch": (lambda w: w.forge("UPDATE limits.batches SET token = 9 WHERE batch_id = %(b)s"),
                          "batch_column_differs", BATCH, None, None),
     # Taken away.
