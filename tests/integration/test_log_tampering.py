@@ -311,6 +311,7 @@ TAMPERING: dict[str, tuple[Callable[[World], None], str, int | tuple[int, int] |
     "version before": (edit("version_before", "99"), "column_differs", BATCH, PLACE, None),
     "version after": (edit("version_after", "99"), "column_differs", BATCH, PLACE, None),
     "action": (edit("action", "-1"), "column_differs", BATCH, PLACE, None),
+    "action of a hold emptied": (edit("action", "NULL"), "column_differs", BATCH, PLACE, None),
     "a ceiling": (edit("ceilings_minor[1]", "5"), "column_differs", BATCH, PLACE, None),
     "a ceiling taken away": (edit("ceilings_minor[1]", "NULL"), "column_differs", BATCH, PLACE, None),
     "one ceiling more": (edit("ceilings_minor[12]", "5"), "column_differs", BATCH, PLACE, None),
