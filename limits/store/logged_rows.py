@@ -15,7 +15,7 @@ from psycopg import sql
 
 from limits import log_rows, merkle
 from limits.entry import FIELDS, ZEROS, BatchRecord
-from limits.errors import EntryError
+from limits.errors import EntryError, MigrationError
 from limits.log_check import OWN, SHARED, Batch, Stored, Table
 from limits.portfolio import UNBOUNDED, Bool, Int
 from limits.store.db import Connection
@@ -163,12 +163,14 @@ def _sent(conn: Connection, statement: sql.SQL | sql.Composed, parameters: dict[
 def _fixed(body: Bytes, widths: Int, fields: int) -> tuple[Int, NDArray[np.bool_], Int]:
     """The numbers (widths, n) of n rows, whether each is there, and where they end in each row."""
     rows = log_rows.count(body, fields)
-    assert rows >= 0, "record_send makes rows"
+    if rows < 0:
+        raise MigrationError("rows of the log do not have the columns that were asked for; run: limits doctor")
     values = np.zeros((len(widths), rows), dtype=np.int64)
     there = np.zeros((len(widths), rows), dtype=np.bool_)
     ends = np.empty(rows, dtype=np.int64)
     odd = log_rows.fixed(body, fields, widths, values, there, ends)
-    assert odd < 0, "a column has the type that its migration gave it"
+    if odd >= 0:
+        raise MigrationError("a column of the log has another type than its migration gave it; run: limits doctor")
     return values, there, ends
 
 

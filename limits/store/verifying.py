@@ -107,7 +107,7 @@ def _tree(
         elif not there:
             what = "the batch that stands at this position is gone"
             report.tally.add(Finding("batch_missing", what, batch_id=batch_id, position=position))
-        elif sizes and position < sizes[0]:
+        elif known is not None and (not sizes or position < sizes[0]):  # its note is read when its turn comes
             report.left_out += 1
             if now != digest:
                 what = "the record is not the one that was sealed"

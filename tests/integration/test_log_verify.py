@@ -111,12 +111,18 @@ def test_since_the_last_time_only_what_is_new_is_read(conn: Connection, log: Mad
     report = check(conn, log, known)
     assert report.tally.kept == []
     assert (report.entries, report.left_out, report.whole) == (46, 4, False)
+    third = check(conn, log, Known(3, checkpoint.digest(notes[2])))
+    assert third.holds and (third.entries, third.left_out) == (5, 7)
     unguard(conn)
     conn.execute(
         "UPDATE limits.adjustment_log SET actor = 'x' WHERE batch_id = (SELECT min(batch_id) FROM limits.batches)"
     )
     assert check(conn, log, known).holds, "what was verified before is not read again"
     assert not check(conn, log).holds
+    conn.execute(
+        "UPDATE limits.batches SET digest = sha256('x') WHERE batch_id = (SELECT min(batch_id) FROM limits.batches)"
+    )
+    assert check(conn, log, Known(3, checkpoint.digest(notes[2]))).tally.kinds == {"record_changed": 1}
     conn.execute("DELETE FROM limits.sealed_batches WHERE position = 2")
     assert not check(conn, log, known).holds, "the tree is built from its first leaf on, always"
 
