@@ -40,6 +40,9 @@ _WAITING: dict[str, int] = {
 }  # fmt: skip
 
 
+_NOTHING = np.frombuffer(b"\0", dtype=np.uint8)[1:]
+
+
 @dataclass(slots=True)
 class _Counts:
     """What was read so far, to hold against what there is."""
@@ -156,8 +159,9 @@ def _sent(conn: Connection, statement: sql.SQL | sql.Composed, parameters: dict[
         cursor.execute(statement, parameters, prepare=False)
         result = cursor.pgresult
         assert result is not None, "a query has a result"
-        # Never written to, so that the kernels are compiled for one kind of array.
-        return np.frombuffer((result.get_value(0, 0) or b"") + b"\0", dtype=np.uint8)[:-1]
+        # Never to be written to, so that the kernels are compiled for one kind of array.
+        sent = result.get_value(0, 0)
+        return np.frombuffer(sent, dtype=np.uint8) if sent else _NOTHING
 
 
 def _fixed(body: Bytes, widths: Int, fields: int) -> tuple[Int, NDArray[np.bool_], Int]:
