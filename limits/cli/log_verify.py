@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from limits.checkpoint import PublicKey
     from limits.log_finding import Finding, Report
     from limits.log_notes import Known, Noted
+    from limits.settings import SealPaths
 
 #: Findings that are printed one by one.
 SHOWN = 20
@@ -72,7 +73,7 @@ def verify(
     if proof is not None:
         _proof(proof, keys, checkpoints, json)
         return
-    path = checkpoints or default_path("checkpoints")
+    path = checkpoints or default_paths().checkpoints
     if export is not None:
         from limits.store.export_check import verify_export
         from limits.store.proof_file import ProofFile
@@ -109,11 +110,11 @@ def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, 
 # Files ------------------------------------------------------------------------------------------
 
 
-def default_path(name: str) -> Path:
-    """Where the sealer keeps a file unless it is told otherwise."""
-    from limits.settings import get_settings, home_dir
+def default_paths() -> SealPaths:
+    """Where the sealer keeps its files."""
+    from limits.settings import get_settings, seal_paths
 
-    return home_dir(get_settings()) / "seal" / name
+    return seal_paths(get_settings())
 
 
 def read_keys(path: Path | None) -> list[PublicKey]:
@@ -121,7 +122,7 @@ def read_keys(path: Path | None) -> list[PublicKey]:
     from limits import checkpoint
     from limits.errors import InputError
 
-    path = path or default_path("public_keys")
+    path = path or default_paths().public_keys
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
