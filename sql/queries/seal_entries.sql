@@ -18,7 +18,9 @@ SELECT l.batch_id, array_agg(l.entry_id ORDER BY l.sequence, l.entry_id) AS entr
            ROW(r.review_id, r.shard, r.as_of, r.currency::bpchar, r.policy, r.input, r.code, r.actor, r.role, r.login,
                r.applied_at, sign(l.limit_after_minor - l.limit_before_minor)::integer,
                l.version_before + (l.limit_after_minor <> l.limit_before_minor)::integer)) AS other
-  FROM limits.adjustment_log l
+  FROM (SELECT * FROM limits.adjustment_log
+         WHERE as_of = %(as_of)s AND batch_id BETWEEN %(first)s AND %(last)s
+        OFFSET 0) l   -- read once: the planner would look the index up for each batch
   JOIN unnest(%(batch_id)s::bigint[], %(review_id)s::bigint[], %(shard)s::integer[], %(dates)s::date[],
               %(currency)s::text[], %(policy)s::bytea[], %(input)s::bytea[], %(code)s::text[], %(actor)s::text[],
               %(role)s::text[], %(login)s::text[], %(applied_at)s::timestamptz[])
@@ -29,5 +31,4 @@ SELECT l.batch_id, array_agg(l.entry_id ORDER BY l.sequence, l.entry_id) AS entr
                     array_position(ARRAY['raised', 'lowered', 'offered', 'announced', 'refused', 'withdrawn'],
                                    kind)::smallint AS notice
                FROM limits.notices) n ON n.entry_id = l.entry_id
- WHERE l.as_of = %(as_of)s AND l.batch_id BETWEEN %(first)s AND %(last)s
  GROUP BY l.batch_id
