@@ -249,6 +249,11 @@ def decision(values: LiteralString) -> LiteralString:
     )
 
 
+def root(decision: LiteralString) -> LiteralString:
+    """SQL of the root of a batch that is this decision alone."""
+    return f"sha256('\\x00'::bytea || ({decision}).entry)"
+
+
 def keep_snapshot(conn: Connection, review_id: int, *, shard: int = 0, content: bytes = b"x") -> bytes:
     """Says that a shard was decided from some bytes, which are no snapshot; their digest."""
     digest = hashlib.sha256(content).digest()

@@ -16,8 +16,8 @@ AS_OF = builders.AS_OF
 DECISION = builders.decision("""1, 500000, %(after)s, 0, 0, 0, %(ceilings)s::bigint[], %(lowest)s, %(floor)s, 1, 1, 1,
                                 0, 12, %(disposition)s, %(proposed)s, %(effective)s, %(notice)s, %(due)s, 0""")
 APPLY = f"""
-    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', 'CNY', sha256('x'), sha256('m'), sha256('r'),
-                                         ARRAY[{DECISION}])"""
+    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', 'CNY', sha256('x'), sha256('m'),
+                                         {builders.root(DECISION)}, ARRAY[{DECISION}])"""
 #: An offer of what the lowest ceiling allows.
 OFFER = {
     "after": 500_000, "ceilings": [600_000], "lowest": 600_000, "floor": 350_000, "disposition": 1,

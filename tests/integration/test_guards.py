@@ -17,8 +17,8 @@ ROLES: list[Role] = ["worker", "operations", "auditor"]
 DECISION = builders.decision("""%(user)s, 500000, %(after)s, 0, %(binding)s, 0, %(ceilings)s::bigint[], %(lowest)s,
                                 %(floor)s, 1, 1, 1, 0, 12, 0, NULL, NULL, 0, NULL, 0""")
 APPLY = f"""
-    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', %(currency)s, sha256('x'), sha256('m'), sha256('r'),
-                                         ARRAY[{DECISION}])"""
+    SELECT * FROM limits.apply_decisions(%(review)s, 0, 1, 'test', %(currency)s, sha256('x'), sha256('m'),
+                                         {builders.root(DECISION)}, ARRAY[{DECISION}])"""
 HONEST = {
     "user": 1, "currency": builders.CURRENCY, "after": 600_000, "binding": 0, "ceilings": [600_000], "lowest": 600_000,
     "floor": 100_000,
