@@ -4,8 +4,8 @@ MAKEFLAGS += --no-print-directory
 .SILENT:
 .PHONY: help setup demo test lint format cover bench bench-capacity bench-scale bench-partitions check-optimum fit-prior lock clean
 BIN := .venv/bin
-# Many tests wait for processes, so that three of them share two cores well.
-JOBS ?= 3
+# Many tests wait for processes, so that four of them share two cores well.
+JOBS ?= 4
 
 help:
 	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'
