@@ -186,12 +186,10 @@ def append(body: Bytes, offsets: Int, kind: int, extra: Bytes, cuts: Int, longer
         size = cuts[row + 1] - cuts[row]
         _put(longer, at, stop - start + 4 + size, 4)  # one field: type, length, data; its own length left out
         _put(longer, at + 4, _get(body, start + 4, 4) + 1, 4)
-        for k in range(start + 8, stop):
-            longer[at + k - start] = body[k]
+        longer[at + 8 : at + stop - start] = body[start + 8 : stop]
         at = _put(longer, at + stop - start, kind, 4)
         at = _put(longer, at, size, 4)
-        for k in range(size):
-            longer[at + k] = extra[cuts[row] + k]
+        longer[at : at + size] = extra[cuts[row] : cuts[row + 1]]
         at += size
 
 
