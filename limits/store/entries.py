@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limits import merkle
-from limits.entry import NONE, Entries, encode
+from limits.entry import Entries, encode
 from limits.portfolio import Dates, Int
 from limits.store import rows as decision_rows
 from limits.store.rows import EPOCH, NULL_VALUE, Rows
@@ -30,10 +30,9 @@ def batch(rows: Rows) -> Batch:
 
 
 def entries(rows: Rows) -> Entries:
-    """What the log keeps of the rows, in their order."""
+    """What the log keeps of the rows, in their order. An amount that is not proposed is the same number in both."""
     found, ceilings = decision_rows.values(rows)
     columns: dict[str, Any] = dict(found)
-    columns["proposed_minor"] = np.where(found["proposed_minor"] == NULL_VALUE, NONE, found["proposed_minor"])
     for name in ("effective_on", "notice_due_on"):
         columns[name] = _dates(found[name])
     return Entries(sequence=np.arange(len(rows)), ceilings=ceilings, **columns)

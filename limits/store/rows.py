@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from limits.decision import Decisions
 from limits.dispositions import Disposition, Dispositions
+from limits.entry import NONE
 from limits.portfolio import UNBOUNDED, Bool, Dates, Int, Portfolio
 
 Bytes = NDArray[np.uint8]
@@ -49,7 +50,7 @@ _TYPES = np.array([kind for _, kind, _ in FIELDS], dtype=np.int64)
 _WIDTHS = np.array([width for _, _, width in FIELDS], dtype=np.int64)
 
 EPOCH = np.datetime64("2000-01-01", "D")  # PostgreSQL counts days from here
-NULL_VALUE = int(np.iinfo(np.int64).min)  #: stands for NULL, as in row_bytes
+NULL_VALUE = NONE  #: stands for NULL, as in row_bytes and in the log's entries
 _MOST_RULES = 63  # reason codes are the bits of a bigint
 
 
