@@ -96,8 +96,8 @@ def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Disposition
         portfolio.user_id, decisions.limit_before, dispositions.limit_after, portfolio.version, decisions.binding,
         decisions.reason_bits, 0, decisions.lowest_ceiling, decisions.floor, capacity.p10, capacity.p50, capacity.p90,
         capacity.method, capacity.months_observed, dispositions.disposition,
-        np.where(waits, dispositions.proposed, NULL_VALUE), _days(dispositions.effective_on), dispositions.notice,
-        _days(dispositions.notice_due_on), consent_of(portfolio),
+        np.where(waits, dispositions.proposed, NULL_VALUE), days(dispositions.effective_on), dispositions.notice,
+        days(dispositions.notice_due_on), consent_of(portfolio),
     ]  # fmt: skip
     values = np.empty((len(FIELDS), len(portfolio)), dtype=np.int64)
     for place, column in enumerate(columns):
@@ -156,7 +156,7 @@ def decode(user_id: Int, body: bytes | memoryview) -> Rows:
     return Rows(user_id, body, offsets)
 
 
-def _days(dates: Dates) -> Int:
+def days(dates: Dates) -> Int:
     """Dates as the days that PostgreSQL counts; NULL where there is none."""
     known = ~np.isnat(dates)
     return np.where(known, np.where(known, dates - EPOCH, np.timedelta64(0, "D")).astype(np.int64), NULL_VALUE)

@@ -13,12 +13,11 @@ from psycopg.rows import class_row
 from limits import merkle
 from limits.entry import ZEROS, BatchRecord, Entries, decode, record_digest
 from limits.errors import EntryError
-from limits.portfolio import Dates, Int
+from limits.portfolio import Int
 from limits.store import rows as decision_rows
 from limits.store.columns import array_cursor
 from limits.store.db import Connection
 from limits.store.queries import query
-from limits.store.rows import EPOCH, NULL_VALUE
 
 #: An array of PostgreSQL: dimensions, whether there is a NULL, type, length, lower bound, four bytes each.
 _ARRAY_HEADER = 20
@@ -198,16 +197,10 @@ def _differing(said: Entries, logged: _Logged) -> tuple[int, str]:
         if field.name in found:
             column = getattr(said, field.name)
             if field.name in ("effective_on", "notice_due_on"):
-                column = _days(column)
+                column = decision_rows.days(column)
             different[field.name] = column != found[field.name]
     firsts = {name: int(np.argmax(wrong)) for name, wrong in different.items() if wrong.any()}
     if not firsts:
         return -1, ""
     name = min(firsts, key=lambda one: firsts[one])
     return firsts[name], name
-
-
-def _days(dates: Dates) -> Int:
-    """Dates as the days that PostgreSQL counts; NULL where there is none."""
-    known = ~np.isnat(dates)
-    return np.where(known, np.where(known, dates - EPOCH, np.timedelta64(0, "D")).astype(np.int64), NULL_VALUE)
