@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -22,6 +21,7 @@ from limits.bench.nightly.measuring import Bar
 from limits.engine import shards
 from limits.errors import LimitsError
 from limits.merkle import HASH_BYTES
+from limits.settings import Settings
 from limits.store import entries, packing, reviews
 from limits.store import rows as decision_rows
 from limits.store.db import Database, open_database
@@ -130,7 +130,7 @@ def measure(users: int, *, as_of: dt.date, seed: int, bar: Bar) -> Hashing:
 
 
 def _review(
-    database: Database, settings: Any, as_of: dt.date, meter: _Meter, progress: Callable[[int, int], None]
+    database: Database, settings: Settings, as_of: dt.date, meter: _Meter, progress: Callable[[int, int], None]
 ) -> None:
     row = engine.request_review(
         database, settings, as_of=as_of, actor=running.ACTOR, schedule="bench", policy=settings.policy
