@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -120,7 +121,9 @@ def test_a_schedule_is_changed(settings: Settings, conn: Connection) -> None:
     assert (row["policy"], row["at"], row["time_zone"], row["catch_up"]) == ("cz", "03:30", "Asia/Shanghai", "all")
     assert (row["calendar"], row["from"], row["holidays"]) == ("weekdays", "2099-01-01", ["2099-01-01"])
     assert limits(settings, "schedule", "set", "nightly", "--from", str(now - 20 * DAY)).returncode == 0, "it is said"
-    weekends = [day for day in (now - back * DAY for back in range(1, 21)) if day.weekday() > 4]
+    there = schedules.now(conn).astimezone(ZoneInfo("Asia/Shanghai")).date()  # from 16:00 UTC on a day further
+    gone_by = [now - 20 * DAY + days * DAY for days in range((there - now).days + 20)]
+    weekends = [day for day in gone_by if day.weekday() > 4]
     refused = limits(settings, "schedule", "set", "nightly", "--calendar", "every_day")
     assert refused.returncode == 2
     assert_one_sentence(refused.stderr, f"by this {len(weekends)} dates gone by would count as missed, from ")
