@@ -78,14 +78,15 @@ class Reader:
             while rows := cursor.fetchmany(2000):
                 for row in rows:
                     if some and users + row["users"] > READ_ENTRIES:
-                        yield self._read(some)
+                        yield self.read(some)
                         some, users = [], 0
                     some.append(row)
                     users += row["users"]
             if some:
-                yield self._read(some)
+                yield self.read(some)
 
-    def _read(self, rows: Sequence[dict[str, Any]]) -> list[tuple[Batch, Stored]]:
+    def read(self, rows: Sequence[dict[str, Any]]) -> list[tuple[Batch, Stored]]:
+        """Some batches as verify_batches, verify_unsealed or seal_batches have them, each with its entries."""
         entries = self._entries(rows)
         self.counts.entries += len(entries)
         wanted = [row["batch_id"] for row in rows]

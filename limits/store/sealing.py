@@ -233,15 +233,15 @@ class Sealer:
                     return
                 for batch, why in zip(group, sealing_check.faults(conn, group), strict=True):
                     self._take(conn, batch, why, leaves, step)
-            after = page[-1].batch_id
+            after = page[-1]["batch_id"]
 
     @staticmethod
     def _take(conn: Connection, batch: Unsealed, why: str | None, leaves: _Leaves, step: Step) -> None:
         if why is None:
-            leaves.add(batch.batch_id, batch.digest, batch.users)
+            leaves.add(batch["batch_id"], batch["digest"], batch["users"])
             step.batches += 1
         else:
-            _refuse(conn, step, batch.batch_id, why)
+            _refuse(conn, step, batch["batch_id"], why)
 
     def _sign(
         self, conn: Connection, last: Last | None, leaves: _Leaves, keys: list[PrivateKey], now: dt.datetime, step: Step

@@ -128,7 +128,7 @@ ALTER TABLE limits.checkpoints ENABLE ALWAYS TRIGGER check_checkpoint,
                                ENABLE ALWAYS TRIGGER append_only_truncate;
 
 GRANT USAGE ON SCHEMA limits TO limits_sealer;
-GRANT SELECT ON limits.batches, limits.adjustment_log, limits.reviews TO limits_sealer;
+GRANT SELECT ON limits.batches TO limits_sealer;
 GRANT SELECT, INSERT ON limits.sealed_batches, limits.checkpoints TO limits_sealer;
 GRANT SELECT ON limits.sealed_batches, limits.checkpoints TO limits_worker, limits_operations, limits_auditor;
 DO $do$
@@ -155,7 +155,10 @@ BEGIN
         EXECUTE format('REVOKE ALL ON limits.%I FROM limits_auditor', r.name);
     END LOOP;
 END $do$;
-GRANT USAGE ON SCHEMA limits_read TO limits_worker, limits_operations, limits_auditor;
+GRANT USAGE ON SCHEMA limits_read TO limits_worker, limits_operations, limits_auditor, limits_sealer;
+-- What the sealer holds against each other before it signs: the same views that a verifier reads.
+GRANT SELECT ON limits_read.adjustment_log, limits_read.batches, limits_read.sealed_batches, limits_read.reviews,
+                limits_read.notices, limits_read.pending_changes TO limits_sealer;
 
 -- The monitor ---------------------------------------------------------------------------
 

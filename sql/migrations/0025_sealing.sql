@@ -39,9 +39,6 @@ ALTER TABLE limits.workers DROP CONSTRAINT workers_kind_check,
 
 GRANT SELECT, UPDATE ON limits.turns TO limits_sealer;
 GRANT EXECUTE ON FUNCTION limits.origin_digest, limits.unguarded TO limits_sealer;   -- the second: for its heartbeat
--- What an entry says that stands in no column of the log.
-GRANT SELECT (entry_id, kind, due_on) ON limits.notices TO limits_sealer;
-GRANT SELECT (entry_id, effective_on) ON limits.pending_changes TO limits_sealer;
 GRANT SELECT, INSERT (batch_id, why) ON limits.seal_troubles TO limits_sealer;
 GRANT SELECT, INSERT (checkpoint_id, why), UPDATE (checkpoint_id, tried_at, why) ON limits.seal_anchor
     TO limits_sealer;

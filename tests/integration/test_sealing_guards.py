@@ -40,8 +40,8 @@ def test_a_sealer_adds_one_after_another(sealer: Connection, conn: Connection) -
     assert sign(sealer, 1001, 5000) == 2
     assert sign(sealer, 1001, 5000) == 3, "the same tree once more: another key signs it"
     assert conn.execute("SELECT count(*) FROM limits_read.sealed_batches").fetchone() == (1001,)
-    for table in ("batches", "adjustment_log", "reviews"):
-        sealer.execute(f"SELECT FROM limits.{table}".encode())
+    for view in ("batches", "adjustment_log", "reviews"):
+        sealer.execute(f"SELECT FROM limits_read.{view}".encode())
 
 
 @pytest.mark.parametrize("there", [0, 3])

@@ -210,7 +210,7 @@ def test_the_doctor_wants_batches_sealed_within_a_minute(
     done = step(database, Files(seal_paths(settings).key.parent).sealer())
     assert done.refused and say()["sealing"].state == "fail"
     (refused, _) = [one for one in doctor_log.findings(conn, settings) if one.check == "sealing"]
-    assert refused.says.startswith("batch 1 is not sealed: its record says applied_at")
+    assert refused.says.startswith("batch 1 is not sealed: applied_at of the batch is not what its record says")
     force(conn, "UPDATE limits.batches SET applied_at = applied_at + interval '61 seconds'")
     step(database, Files(seal_paths(settings).key.parent).sealer())
     assert {check: one.state for check, one in say().items()} == {
