@@ -27,8 +27,8 @@ from limits.store import failpoints
 from limits.store.db import TROUBLE, Database
 from tasks.logs import set_up
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.faults.warm"])
+context = multiprocessing.get_context("forkserver")
+context.set_forkserver_preload(["tests.faults.warm"])
 
 #: Seconds a worker goes on asking for work in a review that is not over.
 SECONDS = 60.0
@@ -39,7 +39,7 @@ class Forked:
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
         self.output: IO[bytes] = tempfile.NamedTemporaryFile()  # noqa: SIM115 (read when it is over)
-        self.process: BaseProcess = _context.Process(target=target, args=(self.output.name, *arguments), daemon=True)
+        self.process: BaseProcess = context.Process(target=target, args=(self.output.name, *arguments), daemon=True)
         self.process.start()
 
     @property

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any
 
 import pytest
 
@@ -18,6 +17,7 @@ from limits.cli.working import environment
 from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
 from tests import builders, invariants
+from tests.commands import answer, limits
 
 AS_OF = str(builders.AS_OF)
 
@@ -33,25 +33,6 @@ def settings(database: Database, settings: Settings) -> Settings:
         tick_seconds=1,
         actor="anna",
     )
-
-
-def limits(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "limits", *arguments],
-        env=environment(settings) | extra,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def answer(settings: Settings, *arguments: str) -> dict[str, Any]:
-    done = limits(settings, *arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from limits.store.db import Connection, Database
 from tasks.app import Context, StopFlag
 from tasks.reconciler import Reconciler
 from tests import builders
-from tests.integration.test_governance_cli import answer, limits, refused
+from tests.commands import answer, limits
+from tests.integration.test_governance_cli import refused
 from tests.integration.test_reconciling import review, tamper
 
 AS_OF = builders.AS_OF

@@ -13,7 +13,8 @@ from limits.settings import Settings, make_settings
 from limits.store import approvals, reviews, schedules
 from limits.store.db import Connection
 from tests import builders
-from tests.integration.test_cli import answer, assert_one_sentence, limits
+from tests.commands import answer, limits
+from tests.integration.test_cli import assert_one_sentence
 from tests.integration.test_cli import settings as settings  # noqa: PLC0414 (the fixture)
 
 DAY = dt.timedelta(days=1)

@@ -18,7 +18,8 @@ from limits.store import gates, reviews
 from limits.store.db import Connection, Database
 from limits.store.status import Unapplied
 from tests import builders
-from tests.integration.test_governance_cli import answer, limits, refused
+from tests.commands import answer, limits
+from tests.integration.test_governance_cli import refused
 from tests.packs import write_pack
 
 SWITCH = ("kill-switch",)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from limits.cli.working import environment
 from limits.engine import asking
 from limits.reasons import Reason
 from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
 from limits.store.log import reason_text
 from tests import builders, invariants
+from tests.commands import answer, limits
 from tests.governance import variant
 
 AS_OF = str(builders.AS_OF)
@@ -35,25 +31,6 @@ def settings(database: Database, settings: Settings) -> Settings:
         concurrency=1,
         tick_seconds=1,
     )
-
-
-def limits(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "limits", *arguments],
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def answer(settings: Settings, *arguments: str) -> dict[str, Any]:
-    done = limits(settings, *arguments, "--json")
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def refused(settings: Settings, *arguments: str, code: int = 1) -> str:

@@ -9,8 +9,9 @@ import pytest
 
 from limits.settings import Settings
 from limits.store.db import Connection
+from tests.commands import limits
 from tests.forging import unguard
-from tests.integration.test_cli import limits, settings  # noqa: F401
+from tests.integration.test_cli import settings  # noqa: F401
 from tests.made_log import MadeLog, entries
 
 

@@ -411,7 +411,7 @@ def test_the_doctor_names_the_user_and_the_column(conn: Connection, worker: Conn
 
 
 def test_the_command_packs_and_says_how_many(conn: Connection, settings: Settings) -> None:
-    from tests.integration.test_cli import answer
+    from tests.commands import answer
 
     for user_id in (1, 2):
         builders.add_steady_user(conn, user_id)

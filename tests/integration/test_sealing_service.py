@@ -7,8 +7,6 @@ import http.server
 import os
 import signal
 import stat
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,22 +16,15 @@ import pytest
 
 from limits import checkpoint, engine
 from limits.cli import doctor, doctor_log, log_seal, run
-from limits.cli.working import environment
 from limits.errors import AnchorFailed, InputError
 from limits.settings import Settings, get_settings, make_settings, seal_paths
 from limits.store import sealing, workers
 from limits.store.anchors import Anchor
 from limits.store.db import Connection, Database
 from tests import builders
+from tests.commands import limits
 from tests.faults.processes import started, until
 from tests.sealing import Files, force, notes, step
-
-
-def limits(settings: Settings, *arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "limits", *arguments], env=environment(settings) | extra, stdin=subprocess.DEVNULL,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ from limits.store.db import Connection, Database
 from limits.store.reviews import ReviewRow
 from limits.store.status import Look
 from tests import builders
-from tests.integration.test_governance_cli import answer, limits, refused
+from tests.commands import answer, limits
+from tests.integration.test_governance_cli import refused
 from tests.packs import write_pack
 
 AS_OF = builders.AS_OF
