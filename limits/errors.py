@@ -91,6 +91,10 @@ class ApprovalRefused(LimitsError):
     """A proposal, verdict or override that may not be made so, or not by this person."""
 
 
+class ErasureRefused(ReviewRefused):
+    """A user who cannot be erased as things stand, or who was: nothing more is kept or decided of that user."""
+
+
 class LeaseLost(LimitsError):
     """Somebody else works on the shard by now; nothing was written."""
 

@@ -28,6 +28,7 @@ from limits.cli import (
     log_replay,
     notices,
     override,
+    person,
     policy,
     referral,
     review,
@@ -56,7 +57,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, gate, status, user, whatif, override, change, log, log_replay, notices,
+    demo, services, data, policy, review, gate, status, user, whatif, override, person, change, log, log_replay, notices,
     referral, backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)

@@ -32,6 +32,8 @@ WORDS = {
         "(log entry {entry})",
         "announced": "announced on {made}: {proposed} ({delta}) from {date} on (log entry {entry})",
         "nothing": "nothing",
+        "erased": "Erased",
+        "erased_text": "on {date}: of this user nothing but the log is kept",
     },
     "zh": {
         "head": "用户 {user}，{date}：额度 {limit}",
@@ -49,6 +51,8 @@ WORDS = {
         "offer_over": "{made} 提议：{proposed}（{delta}），须在 {date} 前（含当日）接受，期限已过（日志条目 {entry}）",
         "announced": "{made} 预告：自 {date} 起为 {proposed}（{delta}）（日志条目 {entry}）",
         "nothing": "无",
+        "erased": "已删除",
+        "erased_text": "{date}：关于该用户仅保留日志",
     },
 }
 
@@ -106,6 +110,7 @@ def _as_dict(found: Standing) -> dict[str, Any]:
         "decided_later": found.known_minor is not None,
         "limit_known_minor": found.limit_minor if found.known_minor is None else found.known_minor,
         "waiting": [_change_dict(change) for change in found.waiting],
+        "erased_on": found.erased.erased_on.isoformat() if found.erased else None,
     }
 
 
@@ -157,6 +162,8 @@ def _facts(found: Standing, language: str) -> Iterator[tuple[str, str]]:
         yield "" if place else words["waiting"], _waiting(found, waiting, language)
     if not found.waiting:
         yield words["waiting"], words["nothing"]
+    if found.erased:
+        yield words["erased"], words["erased_text"].format(date=found.erased.erased_on)
 
 
 def _waiting(found: Standing, change: Change, language: str) -> str:

@@ -64,13 +64,15 @@ def show_notice(
 ) -> None:
     """A notice as it was delivered, or as it would be delivered today."""
     from limits import engine
-    from limits.errors import InputError
+    from limits.errors import InputError, NotFound
     from limits.store import notices
     from limits.terminal import note, print_json, say
 
     date = common.today()
     with common.database() as database, database.connect("auditor", "limits notice show") as conn:
         found = notices.get(conn, notice_id)
+        if found.body == {}:
+            raise NotFound(f"the text of notice {notice_id} is gone: user {found.user_id} was erased")
         try:
             text = engine.text_of(conn, found, date)
         except ValueError as error:

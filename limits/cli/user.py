@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from limits.engine.reference import Comparison
     from limits.store.db import Connection
     from limits.store.log import LogEntry
+    from limits.store.persons import Erasure
 
 UserId = Annotated[int, common.number_argument("USER", "Number of the user.")]
 
@@ -89,9 +90,9 @@ def explain_command(
     """Why a user's limit is what it is: the newest decision in full."""
     from limits import explanation
     from limits.cli import whatif
-    from limits.errors import NotFound
-    from limits.store import log, overrides, recomputes
-    from limits.terminal import print_json
+    from limits.errors import ErasureRefused, NotFound
+    from limits.store import log, overrides, persons, recomputes
+    from limits.terminal import print_json, say
 
     if for_user and (reference or not counterfactuals):
         raise typer.BadParameter("--for-user goes with --counterfactuals, and without --reference")
@@ -99,15 +100,18 @@ def explain_command(
     with common.database() as database, database.connect("operations", "limits explain") as conn:
         found = log.newest(conn, user_id, date)
         if found is None:
-            recomputes.last_decided(conn, user_id)
+            recomputes.last_decided(conn, user_id)  # says that there is no such user, or not any more
             until = f" as of {date} or before" if date else ""
             mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
             raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
+        erased = persons.erasure(conn, user_id)
+        if erased and (reference or counterfactuals):
+            raise ErasureRefused(f"user {user_id} was erased on {erased.erased_on}: what the log says is all there is")
         beside = _reference(conn, found) if reference else None
         by_hand = overrides.in_force(conn, user_id, found.as_of)
         other = whatif.explained(conn, found) if counterfactuals else None
     if json:
-        more = {"overrides": [override.as_dict(one) for one in by_hand]}
+        more = {"overrides": [override.as_dict(one) for one in by_hand]} | _gone(erased)
         logged = {} if for_user else found.as_dict() | more | ({"reference": beside.as_dict()} if beside else {})
         changes = whatif.as_dict(other, found.currency, found.exponent, lang.value, for_user=for_user) if other else {}
         print_json(changes if for_user else logged | ({"counterfactuals": changes} if other else {}))
@@ -115,10 +119,24 @@ def explain_command(
     if not for_user:
         explanation.show(found, lang.value)
         override.show_in_force(by_hand, lang.value)
+        if erased:
+            say(ERASED[lang.value].format(date=erased.erased_on))
     if other is not None:
         whatif.show(other, found, lang.value, for_user=for_user)
     if beside is not None:
         _show_reference(beside, lang.value)
+
+
+#: The line of an explanation about a user who was erased, by language.
+ERASED = {
+    "en": "  Erased     on {date}: of this user nothing but the log is kept",
+    "zh": "  已删除     {date}：关于该用户仅保留日志",
+}
+
+
+def _gone(erased: Erasure | None) -> dict[str, str]:
+    """The same for a machine."""
+    return {"erased_on": erased.erased_on.isoformat()} if erased else {}
 
 
 def _reference(conn: Connection, entry: LogEntry) -> Comparison:

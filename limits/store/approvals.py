@@ -15,7 +15,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from limits.errors import ApprovalRefused, NotFound, PolicyNotApproved
+from limits.errors import ApprovalRefused, ErasureRefused, NotFound, PolicyNotApproved
 from limits.policy import Policy
 from limits.store import policies
 from limits.store.queries import query
@@ -29,6 +29,7 @@ Verdict = Literal["approve", "reject", "withdraw"]
 NOT_APPROVED = "LM004"
 NOT_IN_FORCE = "LM012"
 REFUSED = "LM011"
+ERASED = "LM031"
 
 MEND = (
     "one person proposes it (limits policy propose FILE --reason '...'), "
@@ -67,13 +68,15 @@ class Approval:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Refusals by the database as LimitsError: ApprovalRefused, or PolicyNotApproved with what to do."""
+    """Refusals by the database as LimitsError: ApprovalRefused, ErasureRefused, or PolicyNotApproved with what to do."""
     try:
         yield
     except psycopg.Error as error:
         message = error.diag.message_primary or str(error)
         if error.sqlstate == REFUSED:
             raise ApprovalRefused(message) from error
+        if error.sqlstate == ERASED:
+            raise ErasureRefused(message) from error
         if error.sqlstate == NOT_APPROVED:
             raise PolicyNotApproved(f"{message}; {MEND}") from error
         if error.sqlstate == NOT_IN_FORCE:

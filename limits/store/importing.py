@@ -33,6 +33,7 @@ from psycopg.rows import dict_row
 
 from limits.errors import InputError
 from limits.money import LARGEST_MINOR
+from limits.store import approvals
 from limits.store.lines import Line, LineReader, escaped, shown
 from limits.store.quarantine import REASONS
 from limits.store.queries import query
@@ -109,6 +110,8 @@ def import_file(
 ) -> ImportCounts:
     """Imports a file; InputError when the file as a whole cannot be used, and then nothing is written.
 
+    ErasureRefused where one of its users was erased while it was read: the next import puts the rows into quarantine.
+
     ``progress`` is told the bytes read and the bytes of the file (of a pipe: those read so far).
     ``today`` is the business date after which a date lies in the future; None: that of the
     database's clock.
@@ -118,12 +121,17 @@ def import_file(
     if not 1 <= len(source) <= LONGEST_SOURCE or not source.isprintable():
         raise InputError(f"the source {shown(source)} cannot be used; name it in 1 to {LONGEST_SOURCE} characters")
     stage, check, load = _QUERIES[kind]
-    with _opened(file) as (opened, size), conn.transaction(), conn.cursor(row_factory=dict_row) as cursor:
+    # in_words: a user whom somebody erases meanwhile is refused when the rows are let in.
+    with (
+        approvals.in_words(), _opened(file) as (opened, size), conn.transaction(),
+        conn.cursor(row_factory=dict_row) as cursor,
+    ):  # fmt: skip
         lines = LineReader(opened, file.name, COLUMNS[kind])
         cursor.execute(query(stage))
         hidden = map(_without_text, lines) if kind in _SECRET else lines
         _copy(cursor, hidden, lines.width, lambda: progress(lines.bytes_read, size or lines.bytes_read))
         cursor.execute(query("import_plan"))
+        cursor.execute(query("import_erased"), {"digest": lines.sha256})
         # States of users are told apart without the source, so all imports of them can meet.
         cursor.execute(query("import_lock"), {"key": f"limits.import {kind} {'' if kind == 'users' else source}"})
         day = today or _one(cursor, "import_today", {})["today"]

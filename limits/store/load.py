@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -94,6 +94,7 @@ def load_portfolio(
     users = read_users(conn, as_of, possible)
     found = {e.user_id: e for e in not_decidable(users, as_of, currency)}
     users = take(users, others(users["user_id"], found))
+    found |= {e.user_id: e for e in _erased(conn, found.values())}
     months, cells, watched = read_months(conn, as_of, users["user_id"])
     found |= {e.user_id: e for e in too_large_months(users["user_id"], months, cells)}
     kept = others(users["user_id"], found)
@@ -197,6 +198,13 @@ def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
     for name in _DATES:
         impossible = (users[name] < _FIRST_DAY) | (users[name] > _LAST_DAY)
         yield impossible, "quarantined", "date_impossible", _impossible_date(name)
+
+
+def _erased(conn: psycopg.Connection[Any], found: Iterable[Excluded]) -> list[Excluded]:
+    """Of those of whom no state is known, the users who were erased: the same with the true reason."""
+    unknown = [e.user_id for e in found if e.reason == "not_open_yet"]
+    rows = conn.execute(query("load_erased"), {"user_ids": unknown}).fetchall() if unknown else []
+    return [Excluded(user_id, "skipped", "erased", f"the user was erased on {day}") for user_id, day in rows]
 
 
 def _unknown_code(name: str, values: Any) -> Detail:

@@ -16,6 +16,7 @@ from limits.store.db import Connection
 from limits.store.log import LogEntry, newest
 from limits.store.past import looking
 from limits.store.pending import Change
+from limits.store.persons import Erasure, erasure
 from limits.store.queries import query
 
 
@@ -35,7 +36,7 @@ class Standing:
 
     ``change``: the decision that made it what it was; None: none has changed it. ``newest``: the last decision
     about the user, a hold perhaps; None: none yet. ``known``: as ``change``, of what was decided by the end of that
-    day. ``waiting``: changes that were offered or announced and open.
+    day. ``waiting``: changes that were offered or announced and open. ``erased``: set where the user was, whenever.
     """
 
     user_id: int
@@ -45,6 +46,7 @@ class Standing:
     newest: LogEntry | None
     known: LogEntry | None
     waiting: list[Change]
+    erased: Erasure | None
 
     @property
     def limit_minor(self) -> int:
@@ -83,7 +85,8 @@ def standing(conn: Connection, user_id: int, as_of: dt.date) -> Standing:
         known = change if change is None or change.decided_at < over else _in_force(conn, user_id, as_of, over)
         with conn.cursor(row_factory=class_row(Change)) as cursor:
             waiting = cursor.execute(query("log_waiting"), key).fetchall()
-        return Standing(user_id, as_of, opening, change, newest(conn, user_id, as_of), known, waiting)
+        gone = erasure(conn, user_id)
+        return Standing(user_id, as_of, opening, change, newest(conn, user_id, as_of), known, waiting, gone)
 
 
 def _in_force(conn: Connection, user_id: int, as_of: dt.date, decided_by: dt.datetime | None) -> LogEntry | None:

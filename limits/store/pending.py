@@ -9,6 +9,7 @@ import psycopg
 from psycopg.rows import class_row, scalar_row
 
 from limits.errors import ChangeEnded, NotFound, ReviewRefused
+from limits.store import approvals
 from limits.store.db import Connection
 from limits.store.queries import query
 
@@ -147,7 +148,7 @@ def ask(
         "actor": actor,
     }
     try:
-        with conn.cursor(row_factory=scalar_row) as cursor:
+        with approvals.in_words(), conn.cursor(row_factory=scalar_row) as cursor:
             return cursor.execute(query("request_ask"), parameters).fetchone()
     except psycopg.Error as error:
         if error.sqlstate == "LM003":
@@ -167,7 +168,7 @@ def request_of(conn: Connection, review_id: int) -> Request:
 def set_consent(
     conn: Connection, *, user_id: int, subject: str, state: str, effective_on: dt.date, actor: str, reason: str
 ) -> tuple[bool, int]:
-    """Writes down what a user agreed to or took back.
+    """Writes down what a user agreed to or took back; ErasureRefused for one who was erased.
 
     Gives whether that was new, and how many raises no longer wait because of it.
     """
@@ -179,6 +180,7 @@ def set_consent(
         "actor": actor,
         "reason": reason,
     }
-    found = conn.execute(query("consent_set"), parameters).fetchone()
+    with approvals.in_words():
+        found = conn.execute(query("consent_set"), parameters).fetchone()
     assert found is not None, "the function gives one row"
     return bool(found[0]), int(found[1])

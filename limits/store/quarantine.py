@@ -40,6 +40,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "amount_too_large": "an amount is absurdly large",
         "number_too_large": "a count is absurdly large",
         # The row does not fit what is known.
+        "erased": "the user was erased; the line is not kept",
         "unknown_user": "there is no such user",
         "wrong_currency": "the currency is not the user's",
         "in_future": "a date lies after today",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import class_row, scalar_row
 
-from limits.errors import NotFound
+from limits.errors import ErasureRefused, NotFound
 from limits.store import approvals
 from limits.store.db import Connection
 from limits.store.queries import query
@@ -36,10 +36,15 @@ class Facts:
 
 
 def last_decided(conn: Connection, user_id: int) -> dt.date | None:
-    """The newest date that a decision about the user was made for; NotFound when there is no such user."""
+    """The newest date that a decision about the user was made for.
+
+    NotFound when there is no such user, ErasureRefused for one who was erased.
+    """
     found = conn.execute(query("user_last_decided"), {"user_id": user_id}).fetchone()
     if found is None:
         raise NotFound(f"there is no user {user_id}")
+    if found[3] is not None:
+        raise ErasureRefused(f"user {user_id} was erased on {found[3]}: nothing is decided about that user any more")
     last: dt.date | None = found[2]
     return last
 

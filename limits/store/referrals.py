@@ -9,6 +9,7 @@ from typing import Any
 from psycopg.rows import class_row
 
 from limits.reasons import HUMAN_REVIEW, Reason
+from limits.store import approvals
 from limits.store.db import Connection
 from limits.store.queries import query
 
@@ -55,6 +56,10 @@ def list_referrals(conn: Connection, as_of: dt.date, user_id: int | None = None)
 
 
 def clear(conn: Connection, user_id: int, *, cleared_on: dt.date, actor: str, reason: str) -> None:
-    """Links of the user to frauds confirmed by ``cleared_on`` no longer count (role operations)."""
+    """Links of the user to frauds confirmed by ``cleared_on`` no longer count (role operations).
+
+    ErasureRefused for one who was erased.
+    """
     parameters = {"user_id": user_id, "cleared_on": cleared_on, "actor": actor, "reason": reason}
-    conn.execute(query("referral_clear"), parameters)
+    with approvals.in_words():
+        conn.execute(query("referral_clear"), parameters)

@@ -1,2 +1,3 @@
--- Every user there is, in order, as one array.
-SELECT array_agg(user_id ORDER BY user_id) AS user_id FROM limits.users
+-- Every user there is, but for those who were erased, in order, as one array.
+SELECT array_agg(user_id ORDER BY user_id) AS user_id FROM limits.users u
+ WHERE NOT EXISTS (SELECT FROM limits.erasures e WHERE e.user_id = u.user_id)

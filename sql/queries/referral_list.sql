@@ -2,6 +2,8 @@
 -- per user and reason. An override counts as a person's decision while it is in force, made since the reason came up.
 WITH candidates AS (
     SELECT DISTINCT user_id FROM limits_read.adjustment_log WHERE reason_bits & 48378511638528 <> 0
+    EXCEPT
+    SELECT user_id FROM limits_read.erasures
 ), newest AS (
     SELECT l.entry_id, l.review_id, l.user_id, l.as_of, l.decided_at, l.reason_bits, l.currency, l.limit_after_minor
       FROM candidates

@@ -1,7 +1,8 @@
--- Cuts the users there are now into shards by ranges of their ids.
+-- Cuts the users there are now, but for those who were erased, into shards by ranges of their ids.
 WITH numbered AS (
     SELECT user_id, (row_number() OVER (ORDER BY user_id) - 1) / %(size)s AS shard
-      FROM limits.users
+      FROM limits.users u
+     WHERE NOT EXISTS (SELECT FROM limits.erasures e WHERE e.user_id = u.user_id)
 ), planned AS (
     INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total)
     SELECT %(review_id)s, shard, min(user_id), max(user_id), array_agg(user_id ORDER BY user_id), count(*)

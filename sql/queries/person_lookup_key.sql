@@ -1,0 +1,2 @@
+-- The key of the digests that references are found by.
+SELECT key FROM limits.person_lookup
