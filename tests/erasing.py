@@ -1,4 +1,4 @@
-"""A user of whom everything is known, and looking for what is left of one: in every table there is, by name of column."""
+"""A user of whom everything is known, and looking for what is left of one, in every table there is."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from psycopg import sql
 from limits import engine
 from limits.money import Money
 from limits.settings import Settings
-from limits.store import approvals, overrides, persons
+from limits.store import overrides, pending, persons
 from limits.store.db import Connection, Database
-from tests import builders, governance, imports, sealing
+from tests import builders, governance, imports, replays, sealing
 from tests.governance import variant
+from tests.packs import write_pack
 
 #: Stands in every text that somebody wrote about the user, and in the reference.
 NAME = "Novak"
@@ -29,6 +30,8 @@ KEPT = {
     "users", "credit_lines", "adjustment_log", "outbox", "pending_changes", "notices", "overrides", "review_exceptions",
     "shards", "challenger_failures", "erasures", "erasure_proposals",
 }  # fmt: skip
+#: A portfolio whose raises are cut by a budget.
+BUDGET = {"breakers__population_bps": "1000000\n\n[budget]\nexposure_bps = 2000"}
 #: Columns that name users.
 USER_COLUMNS = ("user_id", "user_ids", "user_from", "user_to")
 
@@ -41,7 +44,12 @@ def live(database: Database, settings: Settings, conn: Connection, folder: Path)
         builders.add_documents(conn, user_id, AS_OF - 60 * DAY)
         builders.add_consent(conn, user_id, AS_OF - 50 * DAY)
         builders.add_identifier(conn, user_id, f"phone {user_id // 4}", kind="phone")
-    sealing.review(database, settings)
+    offers = write_pack(conn, folder, "offers", consent__raises='"offer"')
+    builders.refresh(conn)
+    replays.decide(database, settings, USER, offers, AS_OF - DAY)
+    for change in pending.changes(conn, user_id=USER):
+        engine.decline(database, change.change_id, actor="Ann", reason=f"{NAME} does not want it", as_of=AS_OF - DAY)
+    replays.review(database, settings, write_pack(conn, folder, "budget", **BUDGET))
     with database.connect("operations", "limits test") as ops:
         persons.put(ops, USER, REFERENCE, actor="Ann")
         persons.put(ops, OTHERS[0], "another", actor="Ann")
@@ -67,7 +75,7 @@ def live(database: Database, settings: Settings, conn: Connection, folder: Path)
     builders.add_statement(conn, USER, AS_OF + 3 * DAY, balance=0, minimum_due=0)
     sealing.review(database, settings, AS_OF + 4 * DAY)
     engine.deliver(database, engine.ToFile(folder / "messages.jsonl"))
-    builders.mark(conn, USER, AS_OF)
+    builders.add_repayment(conn, USER, AS_OF + 2 * DAY)  # neither packed nor in its month yet
 
 
 def erase(conn: Connection, user_id: int = USER) -> persons.Erasure:
@@ -110,9 +118,7 @@ def saying(conn: Connection, text: str) -> set[str]:
     found = set()
     for name in tables(conn):
         statement = sql.SQL("SELECT EXISTS (SELECT FROM limits.{} t WHERE t::text ILIKE %s OR t::text ILIKE %s)")
-        row = conn.execute(
-            statement.format(sql.Identifier(name)), (f"%{text}%", f"%{text.encode().hex()}%")
-        ).fetchone()
+        row = conn.execute(statement.format(sql.Identifier(name)), (f"%{text}%", f"%{text.encode().hex()}%")).fetchone()
         if row and row[0]:
             found.add(name)
     return found
@@ -124,18 +130,9 @@ def others(conn: Connection) -> list[tuple[str, str]]:
     for name, columns in sorted(tables(conn).items()):
         if "user_id" in columns:
             statement = sql.SQL(
-                "SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM limits.{} t WHERE user_id <> %s"
+                """SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))
+                     FROM limits.{} t WHERE user_id <> %s"""
             )
             row = conn.execute(statement.format(sql.Identifier(name)), (USER,)).fetchone()
             found.append((name, str(row)))
     return found
-
-
-def two_logins_refuse(conn: Connection) -> str:
-    """What is said to who confirms under another name on the login that proposed."""
-    persons.propose_erasure(conn, USER, actor="Ann", reason="asked for it")
-    try:
-        persons.erase(conn, USER, actor="Bo")
-    except approvals.ApprovalRefused as error:
-        return str(error)
-    return ""

@@ -68,7 +68,7 @@ class Approval:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Refusals by the database as LimitsError: ApprovalRefused, ErasureRefused, or PolicyNotApproved with what to do."""
+    """Refusals by the database as LimitsError: ApprovalRefused, ErasureRefused, or PolicyNotApproved and what to do."""
     try:
         yield
     except psycopg.Error as error:

@@ -33,6 +33,7 @@ def limits(
 
     def call(*arguments: str, given: bytes = b"") -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capsys.readouterr()
         code = run(arguments)
         return (code, *capsys.readouterr())
 
@@ -71,7 +72,7 @@ def test_what_was_altered_or_moved_is_not_read(conn: Connection, ops: Connection
         builders.add_user(conn, user_id)
         persons.put(ops, user_id, f"number {user_id}", actor="Ann")
     with conn.transaction(force_rollback=True):
-        conn.execute("UPDATE limits.persons SET sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 1) WHERE user_id = 1")
+        conn.execute("UPDATE limits.persons SET sealed = set_byte(sealed, 0, get_byte(sealed, 0) # 1)")
         with pytest.raises(DatabaseError, match="user 1 is not what was sealed"):
             persons.get(conn, 1)
     with conn.transaction(force_rollback=True):
@@ -81,7 +82,8 @@ def test_what_was_altered_or_moved_is_not_read(conn: Connection, ops: Connection
                  FROM limits.persons o WHERE p.user_id = 1 AND o.user_id = 2"""
         )
         conn.execute(
-            "UPDATE limits.person_keys p SET key = o.key FROM limits.person_keys o WHERE p.user_id = 1 AND o.user_id = 2"
+            """UPDATE limits.person_keys p SET key = o.key
+                 FROM limits.person_keys o WHERE p.user_id = 1 AND o.user_id = 2"""
         )
         with pytest.raises(DatabaseError, match="user 1 is not what was sealed"):
             persons.get(conn, 1)

@@ -89,7 +89,7 @@ def _pack_block(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int, *,
         try:
             with conn.transaction():
                 conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                wanted = user_ids if again else _due(conn, as_of, user_ids)
+                wanted = _not_erased(conn, user_ids) if again else _due(conn, as_of, user_ids)
                 if len(wanted):
                     write(conn, pack(conn, as_of, wanted))
                 return len(wanted)
@@ -98,6 +98,12 @@ def _pack_block(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int, *,
     raise DatabaseError(
         f"users {user_ids[0]} to {user_ids[-1]} could not be packed: others kept on packing them; try again later"
     )
+
+
+def _not_erased(conn: psycopg.Connection[Any], user_ids: Int) -> Int:
+    """Those who are still there in this snapshot: somebody may have been erased since the users were listed."""
+    gone = [user_id for user_id, _ in conn.execute(query("load_erased"), {"user_ids": user_ids.tolist()})]
+    return user_ids[~np.isin(user_ids, gone)]
 
 
 # What is packed ------------------------------------------------------------------------------
