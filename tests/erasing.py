@@ -66,6 +66,8 @@ def live(database: Database, settings: Settings, conn: Connection, folder: Path)
         conn, USER, "hold", None, starts_on=TODAY, expires_on=TODAY + 9 * DAY, actor="Ann", reason=f"{NAME} is ill"
     )
     overrides.decide(conn, number, "approve", actor="Bo", reason=f"{NAME} is")
+    builders.add_override(conn, OTHERS[0], "hold", decided_reason="so it is")
+    replays.decide(database, settings, OTHERS[0], settings.policy, AS_OF + DAY)
     builders.add_fraud(conn, USER, AS_OF - DAY)
     conn.execute(
         "INSERT INTO limits.fraud_clearances (user_id, cleared_on, actor, reason) VALUES (%s, %s, 'Ann', %s)",
@@ -135,4 +137,8 @@ def others(conn: Connection) -> list[tuple[str, str]]:
             )
             row = conn.execute(statement.format(sql.Identifier(name)), (USER,)).fetchone()
             found.append((name, str(row)))
+    of_others = """SELECT md5(string_agg(r::text, '|' ORDER BY r.review_id)) FROM limits.reviews r
+                    WHERE NOT EXISTS (SELECT FROM limits.adjustment_log l WHERE r.kind = 'recompute'
+                                         AND l.review_id = r.review_id AND l.user_id = %s)"""
+    found.append(("reviews", str(conn.execute(of_others, (USER,)).fetchone())))
     return found

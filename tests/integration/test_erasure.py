@@ -79,10 +79,12 @@ def test_nothing_is_left_but_what_the_log_stands_on(conn: Connection) -> None:
     assert named - set(before) <= unseen, "of all else there is a row, so that its absence says something"
 
     shards = sealing.count(conn, "shard_raises")
+    assert sealing.count(conn, "event_keys") == sealing.count(conn, "events")
 
     done = erase(conn)
 
     assert sealing.count(conn, "shard_raises") == shards - 1 > 0, "of the user's shard, and of no other"
+    assert sealing.count(conn, "event_keys") == sealing.count(conn, "events") > 0, "they hold a digest of the event"
     assert set(left_of(conn, USER)) <= KEPT
     assert saying(conn, NAME) == set() and saying(conn, REFERENCE) == set()
     for name, digest in others(conn):

@@ -293,6 +293,7 @@ def test_every_reason_has_a_text_and_every_text_is_used() -> None:
     text = "\n".join(file.read_text() for file in files)
     written = set(re.findall(r"ARRAY\[\s*'(\w+)',\s+(?:format\(|CASE|'\w+ )", text))
     written |= set(re.findall(r"choice_fault\([^,]+,[^,]+,\s*'(\w+)'", text))
+    written |= set(re.findall(r"reason = '(\w+)'", (root / "queries" / "import_erased.sql").read_text()))
     lines = (ROOT / "limits" / "store" / "lines.py").read_text()
     written |= set(re.findall(r'"([a-z0-9]+(?:_[a-z0-9]+)+)"', lines)) - {"unicode_escape"}
     assert written == set(quarantine.REASONS)
