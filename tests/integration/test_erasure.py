@@ -148,6 +148,8 @@ def test_reviews_leave_the_user_out(conn: Connection, database: Database, settin
     with database.connect("worker", "limits test") as worker:
         packing.rebuild(worker, AS_OF + 5 * DAY)
     assert set(left_of(conn, USER)) <= KEPT
+    checked = packing.examine(conn, AS_OF + 5 * DAY, users=None)
+    assert (checked.compared, checked.different) == (len(OTHERS), None), "what limits doctor asks"
     portfolio, (aside,) = load.load_portfolio(conn, AS_OF, "CNY", user_ids=[USER, *OTHERS])
     assert portfolio.user_id.tolist() == list(OTHERS)
     assert (aside.user_id, aside.outcome, aside.reason) == (USER, "skipped", "erased")
