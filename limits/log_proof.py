@@ -87,7 +87,7 @@ def check_inclusion(proof: dict[str, Any], keys: Sequence[PublicKey]) -> Proved:
         entry, record = bytes.fromhex(proof["entry"]), proof["batch"]["record"]
         in_batch, in_log = _path(proof["batch"]["path"]), _path(proof["log"]["path"])
         position, note = proof["log"]["position"], proof["checkpoint"]
-        if not (isinstance(record, str) and isinstance(note, str) and isinstance(position, int)):
+        if not (isinstance(record, str) and isinstance(note, str) and type(position) is int):
             raise TypeError
     except (KeyError, TypeError, ValueError):
         raise InputError(
@@ -130,27 +130,39 @@ def _root(leaves: Sequence[bytes]) -> str:
     return base64.b64encode(merkle.root(leaves)).decode()
 
 
-def check_consistency(proof: dict[str, Any], keys: Sequence[PublicKey]) -> tuple[int, int]:
+def check_consistency(proof: dict[str, Any], keys: Sequence[PublicKey] | None) -> tuple[int, int]:
     """The sizes of the two trees. EntryError or CheckpointError where the newer one does not begin with the older one,
-    or is not what its checkpoint signs.
+    or where not both are signed by one of the keys as trees of one log; ``keys`` None: nobody asks who signed them.
     """
     try:
         sizes = [proof[which]["tree_size"] for which in ("old", "new")]
         roots = [base64.b64decode(proof[which]["root"], validate=True) for which in ("old", "new")]
         notes = [proof[which]["checkpoint"] for which in ("old", "new")]
         path = _path(proof["path"])
-        if not all(isinstance(size, int) for size in sizes):
+        if not all(type(size) is int for size in sizes) or not all(isinstance(note, str | None) for note in notes):
             raise TypeError
     except (KeyError, TypeError, ValueError):
         raise InputError("the proof is not one that limits log consistency writes") from None
-    for size, root, note in zip(sizes, roots, notes, strict=True):
-        if note is not None:
-            said, _ = checkpoint.verify(note, keys)
-            if (said.tree_size, said.root) != (size, root):
-                raise EntryError(f"the tree of {size} leaves is not the one that its checkpoint signs")
+    if keys is not None:
+        _check_signed(sizes, roots, notes, keys)
     if not merkle.verify_consistency(sizes[0], sizes[1], roots[0], roots[1], path):
         raise EntryError(f"the tree of {sizes[1]} leaves does not begin with that of {sizes[0]}: history was rewritten")
     return sizes[0], sizes[1]
+
+
+def _check_signed(
+    sizes: Sequence[int], roots: Sequence[bytes], notes: Sequence[str | None], keys: Sequence[PublicKey]
+) -> None:
+    identities = set()
+    for size, root, note in zip(sizes, roots, notes, strict=True):
+        if note is None:
+            raise EntryError(f"nobody has signed the tree of {size} leaves: ask for a proof between two checkpoints")
+        said, _ = checkpoint.verify(note, keys)
+        if (said.tree_size, said.root) != (size, root):
+            raise EntryError(f"the tree of {size} leaves is not the one that its checkpoint signs")
+        identities.add(said.identity)
+    if len(identities) > 1:
+        raise EntryError("the two checkpoints are of different logs")
 
 
 def load(text: str) -> dict[str, Any]:

@@ -54,12 +54,14 @@ def consistency(
     from limits.store import proving
     from limits.terminal import note
 
-    keys = [] if sizes else read_keys(public_key)
+    keys = None if sizes else read_keys(public_key)
     with common.database() as database, database.connect("auditor", "limits log consistency") as conn:
         found = proving.consistency(conn, old, new, sizes=sizes)
     _write(output, found)
     leaves = log_proof.check_consistency(found, keys)
     note(f"the log of {leaves[1]:,} leaves begins with that of {leaves[0]:,}: {len(found['path'])} hashes prove it")
+    if sizes:
+        note("nobody has signed trees of just any size: limits log verify --proof takes proofs between checkpoints")
 
 
 def export_proof(

@@ -103,7 +103,7 @@ def rotate_key_command(name: KeyName) -> None:
     from limits.terminal import note, say
 
     paths = seal_paths(get_settings())
-    say(seal_keys.rotate(paths.key, name, paths.public_keys).write())
+    say(seal_keys.rotate(paths.key, name, paths.public_keys, paths.checkpoints).write())
     note(f"a running sealer takes it at its next step; the public line stands in {paths.public_keys}")
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 #: Findings that are printed one by one.
 SHOWN = 20
 #: A batch that is older, in seconds, and under no checkpoint is a failure.
-SEALED_WITHIN = 300.0
+SEALED_WITHIN = 300
 
 CheckpointsOption = Annotated[
     Path | None,
@@ -54,7 +54,8 @@ def verify(
         typer.Option("--state", metavar="FILE", help="What was verified last. Default: beside the checkpoints."),
     ] = None,
     sealed_within: Annotated[
-        float, typer.Option("--sealed-within", min=0, metavar="SECONDS", help="How soon a batch must be sealed.")
+        int,
+        typer.Option("--sealed-within", min=0, max=10**9, metavar="SECONDS", help="How soon a batch must be sealed."),
     ] = SEALED_WITHIN,
     export: Annotated[
         Path | None, typer.Option("--export", metavar="FILE", help="Check this export, and open no database.")
@@ -88,7 +89,7 @@ def verify(
         raise typer.Exit(1)
 
 
-def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, sealed_within: float) -> Report:
+def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, sealed_within: int) -> Report:
     from limits.store import verifying
 
     known = _known(state) if since_last else None
@@ -264,7 +265,7 @@ def _proof(path: Path, keys: list[PublicKey], checkpoints: Path | None, json: bo
         say(words, strong=True)
 
 
-def _proved(proof: dict[str, object], keys: list[PublicKey]) -> str:
+def _proved(proof: dict[str, Any], keys: list[PublicKey]) -> str:
     from limits import log_proof
 
     if proof["format"] == log_proof.CONSISTENCY:
@@ -282,14 +283,13 @@ def _proved(proof: dict[str, object], keys: list[PublicKey]) -> str:
     )
 
 
-def _in_file(proof: dict[str, object], path: Path) -> None:
-    """CheckpointError where the file of checkpoints does not have those that the proof leads to."""
-    from limits import checkpoint
+def _in_file(proof: dict[str, Any], path: Path) -> None:
+    """CheckpointError where the file of checkpoints does not have those that the proof, which holds, leads to."""
+    from limits import checkpoint, log_proof
     from limits.errors import CheckpointError
 
-    sides = [proof.get(name) for name in ("old", "new")]
-    wanted = {proof.get("checkpoint")} | {side.get("checkpoint") for side in sides if isinstance(side, dict)}
-    wanted.discard(None)
+    between = proof["format"] == log_proof.CONSISTENCY
+    wanted = {proof[side]["checkpoint"] for side in ("old", "new")} if between else {proof["checkpoint"]}
     with open_checkpoints(path) as lines:
         for note in checkpoint.split(lines):
             wanted.discard(note)

@@ -20,6 +20,7 @@ from limits.errors import CheckpointError, SealBusy, SealError
 from limits.store.failpoints import reach
 
 _NEW_FILE = "limits log seal --new-file"
+_LONGEST_NOTE = 64 * 1024  # bytes, with all its signatures
 
 
 class CheckpointFile:
@@ -137,6 +138,15 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def last_note(path: Path) -> str:
+    """The note at the end of a file of checkpoints, as far as there is one. OSError where it cannot be read."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _LONGEST_NOTE))
+        end = file.read().decode(errors="backslashreplace")
+    return end[max(0, end.rfind("\nlimits log ") + 1) :].removesuffix("\n")
 
 
 def disagreement(path: Path, expected_bytes: int, last_note: str | None) -> str | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from limits import checkpoint
 from limits.checkpoint import PrivateKey, PublicKey
-from limits.errors import InputError, NotFound, SealError
-from limits.store.checkpoint_file import sync_folder
+from limits.errors import CheckpointError, InputError, NotFound, SealError
+from limits.store.checkpoint_file import last_note, sync_folder
 
 
 def read(path: Path) -> list[PrivateKey]:
@@ -42,7 +42,11 @@ def new(path: Path, name: str, public_keys: Path) -> PublicKey:
     part = _part(path)
     try:
         _make_folder(path.parent)
+        if path.exists():
+            raise FileExistsError
         _write(part, [key])
+        # Before anybody can sign with it, those who check can know it.
+        publish(public_keys, [key.public])
         os.link(part, path)  # whole, or not there at all; and never in place of another one
         sync_folder(path.parent)
     except FileExistsError:
@@ -53,22 +57,22 @@ def new(path: Path, name: str, public_keys: Path) -> PublicKey:
         raise InputError(f"the key cannot be written to {path}: {error.strerror or error}") from None
     finally:
         _remove(part)
-    publish(public_keys, [key.public])
     return key.public
 
 
-def rotate(path: Path, name: str, public_keys: Path) -> PublicKey:
+def rotate(path: Path, name: str, public_keys: Path, checkpoints: Path) -> PublicKey:
     """Puts a new key before the one that signs now; the next checkpoint is signed by both, later ones by the new one.
 
-    An older one that was kept from the rotation before goes. InputError where the new one cannot be written.
+    An older one goes once the newest note in the file of checkpoints is not signed by it: until then it is the one that
+    introduces the new key, however often keys are changed. InputError where the new one cannot be written.
     """
-    current = read(path)[0]
+    current, *older = read(path)
+    kept = [current, *(one for one in older if _may_be_needed(one, checkpoints))]
     key = PrivateKey(name, secrets.token_bytes(32))
     part = _part(path)
     try:
-        _write(part, [key, current])
-        # Before anybody can sign with it, those who check can know it.
-        publish(public_keys, [current.public, key.public])
+        _write(part, [key, *kept])
+        publish(public_keys, [*(one.public for one in kept), key.public])
         part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
@@ -76,6 +80,15 @@ def rotate(path: Path, name: str, public_keys: Path) -> PublicKey:
     finally:
         _remove(part)
     return key.public
+
+
+def _may_be_needed(key: PrivateKey, checkpoints: Path) -> bool:
+    """Whether the newest note is signed by it, or cannot be read."""
+    try:
+        signatures = checkpoint.parse(last_note(checkpoints)).signatures
+    except (OSError, CheckpointError):
+        return True
+    return any((one.name, one.key_hash) == (key.public.name, key.public.hash) for one in signatures)
 
 
 def publish(path: Path, keys: Sequence[PublicKey]) -> None:
@@ -86,6 +99,7 @@ def publish(path: Path, keys: Sequence[PublicKey]) -> None:
             file.seek(0)
             text = file.read()
             known = checkpoint.read_public_keys(text) if text else []
+            file.write("\n" if text and not text.endswith("\n") else "")  # an editor left the last line open
             file.write(checkpoint.write_public_keys(key for key in keys if key not in known))
             file.flush()
             os.fsync(file.fileno())

@@ -296,13 +296,28 @@ def test_the_log_only_grew(conn: Connection, log: MadeLog) -> None:
         found = proving.consistency(conn, old, new, sizes=False)
         assert log_proof.check_consistency(found, KEYS)[0] <= 8
     for old in range(9):
-        assert log_proof.check_consistency(proving.consistency(conn, old, 8, sizes=True), []) == (old, 8)
+        assert log_proof.check_consistency(proving.consistency(conn, old, 8, sizes=True), None) == (old, 8)
     with pytest.raises(InputError, match="name the older one first"):
         proving.consistency(conn, 3, 1, sizes=False)
     with pytest.raises(NotFound):
         proving.consistency(conn, 1, 9, sizes=True)
     with pytest.raises(NotFound):
         proving.consistency(conn, 1, 9, sizes=False)
+
+
+def test_a_tree_that_nobody_signed_proves_nothing(conn: Connection, log: MadeLog) -> None:
+    found = proving.consistency(conn, 2, 3, sizes=False)
+    for side in ("old", "new"):
+        unsigned = found | {side: found[side] | {"checkpoint": None}}
+        with pytest.raises(EntryError, match="nobody has signed the tree"):
+            log_proof.check_consistency(unsigned, KEYS)
+        for odd in (7, ["x"], {}):
+            with pytest.raises(InputError):
+                log_proof.check_consistency(found | {side: found[side] | {"checkpoint": odd}}, KEYS)
+    said, _ = checkpoint.verify(found["old"]["checkpoint"], KEYS)
+    other = checkpoint.sign(dataclasses.replace(said, identity="another"), [KEY])
+    with pytest.raises(EntryError, match="of different logs"):
+        log_proof.check_consistency(found | {"old": found["old"] | {"checkpoint": other}}, KEYS)
 
 
 def test_rewritten_history_is_not_consistent(conn: Connection, log: MadeLog) -> None:

@@ -317,17 +317,49 @@ def test_a_signature_that_is_none_is_not_gone_on_from(database: Database, conn: 
 def test_a_new_key_is_introduced_by_the_old_one(database: Database, conn: Connection, files: Files) -> None:
     sealer = files.sealer()
     step(database, sealer)
-    second = seal_keys.rotate(files.key, "second", files.public)
+    second = seal_keys.rotate(files.key, "second", files.public, files.checkpoints)
     done = step(database, sealer)
     assert (done.checkpoint_id, done.batches, done.key_id) == (2, 0, second.key_id), "at once, though nothing is new"
     signers = [[one.name for one in checkpoint.parse(note).signatures] for note in notes(conn)]
     assert signers == [["first"], ["second", "first"]]
     assert step(database, files.sealer(idle_seconds=0.001)).checkpoint_id == 3
-    seal_keys.rotate(files.key, "third", files.public)
+    seal_keys.rotate(files.key, "third", files.public, files.checkpoints)
     assert step(database, sealer).checkpoint_id == 4
     assert [one.name for one in checkpoint.parse(notes(conn)[-1]).signatures] == ["third", "second"]
     assert [key.name for key in files.public_keys()] == ["first", "second", "third"]
     assert breaches(conn, files) == []
+
+
+def test_keys_changed_twice_before_a_checkpoint_are_introduced_by_the_one_that_signed(
+    database: Database, conn: Connection, files: Files
+) -> None:
+    step(database, files.sealer())
+    for name in ("second", "third"):
+        seal_keys.rotate(files.key, name, files.public, files.checkpoints)
+    assert step(database, files.sealer()).checkpoint_id == 2
+    assert [one.name for one in checkpoint.parse(notes(conn)[-1]).signatures] == ["third", "first"]
+    seal_keys.rotate(files.key, "fourth", files.public, files.checkpoints)
+    assert [key.public.name for key in seal_keys.read(files.key)] == ["fourth", "third", "first"]
+    step(database, files.sealer())
+    seal_keys.rotate(files.key, "fifth", files.public, files.checkpoints)
+    assert [key.public.name for key in seal_keys.read(files.key)] == ["fifth", "fourth", "third"], "no older ones"
+    assert step(database, files.sealer()).checkpoint_id == 4
+    assert breaches(conn, files) == []
+
+
+def test_public_keys_whose_last_line_is_open_get_one_more(files: Files) -> None:
+    files.sealer()
+    files.public.write_text(files.public.read_text().rstrip("\n"))
+    seal_keys.rotate(files.key, "second", files.public, files.checkpoints)
+    assert [key.name for key in files.public_keys()] == ["first", "second"]
+
+
+def test_a_key_that_nobody_could_check_is_not_made(tmp_path: Path) -> None:
+    public = tmp_path / "public_keys"
+    public.mkdir()
+    with pytest.raises(InputError, match="the public key cannot be added"):
+        seal_keys.new(tmp_path / "key", "first", public)
+    assert os.listdir(tmp_path) == ["public_keys"]
 
 
 def test_another_key_signs_only_when_told_so(database: Database, conn: Connection, files: Files) -> None:

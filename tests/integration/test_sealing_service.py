@@ -341,6 +341,6 @@ def test_a_file_of_public_keys_that_is_none_is_not_added_to(files: Files) -> Non
 
     files.public.write_text("something else\n")
     with pytest.raises(InputError, match="line 1 of the public keys"):
-        seal_keys.rotate(files.key, "next", files.public)
+        seal_keys.rotate(files.key, "next", files.public, files.checkpoints)
     assert files.public.read_text() == "something else\n" and len(seal_keys.read(files.key)) == 1
     get_settings.cache_clear()
