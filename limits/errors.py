@@ -35,6 +35,14 @@ class NotFound(InputError):
     """A user, review or entry that is not there."""
 
 
+class InArchive(NotFound):
+    """An entry, a review or a date whose month of the log is archived: the message names the file."""
+
+
+class ArchiveRefused(LimitsError):
+    """A month of the log that cannot be archived now: it is still here, whole."""
+
+
 class NotOpenYet(LimitsError):
     """A user on a date before the account was opened: there was no limit."""
 

@@ -146,19 +146,30 @@ class Stored:
 
 def check_batch(batch: Batch, stored: Stored) -> list[Finding]:
     """What does not hold of a batch and its entries, the batch first, then by entry in order."""
-    found: list[Finding] = []
-    record = None
-    try:
-        record = BatchRecord.parse(batch.record)
-        digest = record_digest(batch.record)
-        found += _of_record(batch, record, digest)
-    except EntryError as error:
-        found.append(Finding("record_unreadable", f"{error}"))
+    record, found = _read(batch)
     complete = True
     if record is not None:
         missing = list(_sequence(record, stored))
         found, complete = found + missing, not missing
     found += _entries(record, stored, complete)
+    return _placed(batch, record, found)
+
+
+def check_record(batch: Batch) -> tuple[BatchRecord | None, list[Finding]]:
+    """The record of a batch whose entries are elsewhere, where it can be read, and what does not hold of it."""
+    record, found = _read(batch)
+    return record, _placed(batch, record, found)
+
+
+def _read(batch: Batch) -> tuple[BatchRecord | None, list[Finding]]:
+    try:
+        record = BatchRecord.parse(batch.record)
+        return record, list(_of_record(batch, record, record_digest(batch.record)))
+    except EntryError as error:
+        return None, [Finding("record_unreadable", f"{error}")]
+
+
+def _placed(batch: Batch, record: BatchRecord | None, found: list[Finding]) -> list[Finding]:
     columns = batch.columns or {}
     review = columns.get("review_id") if record is None else record.review
     shard = columns.get("shard") if record is None else record.shard

@@ -94,6 +94,13 @@ class Tally:
             if self.first_checkpoint is None and one.checkpoint is not None:
                 self.first_checkpoint = one
 
+    def take(self, other: Tally) -> None:
+        """All that another check has found, which comes after what this one has."""
+        rest = Counter(other.kinds)
+        self.add(*other.kept, *other.remarks)
+        rest.subtract(Counter(one.kind for one in other.kept))
+        self.kinds.update(+rest)
+
     @property
     def count(self) -> int:
         """How many there are."""
@@ -107,6 +114,9 @@ class Report:
     tree_size     sealed leaves, entries before there were batches among them as leaf 0
     unsealed      batches that no checkpoint is over yet
     left_out      batches that were verified before and only held against the tree now
+    archived      entries of archived months, by their records; of the batches that were not verified before
+    archived_read entries that were read out of archives and checked
+    archives      the archived months, as 2021-05; archives_given: with a folder to read them from
     checkpoint    number and time of the newest one that was reached
     """
 
@@ -120,11 +130,20 @@ class Report:
     checkpoint: int | None = None
     at: dt.datetime | None = None
     whole: bool = True
+    archived: int = 0
+    archived_read: int = 0
+    archives: list[str] = field(default_factory=list)
+    archives_given: bool = False
 
     @property
     def holds(self) -> bool:
-        """Whether all of it holds."""
+        """Whether all of it holds that was looked at; ``unread`` entries were not."""
         return not self.tally.count
+
+    @property
+    def unread(self) -> int:
+        """Entries of archived months that should have been looked at, and whose archives were not given."""
+        return 0 if self.archives_given else self.archived
 
     def as_dict(self) -> dict[str, Any]:
         """For a program to read."""
@@ -138,6 +157,10 @@ class Report:
             "tree_size": self.tree_size,
             "unsealed": self.unsealed,
             "left_out": self.left_out,
+            "archived": self.archived,
+            "archived_read": self.archived_read,
+            "archives": self.archives,
+            "unread": self.unread,
             "checkpoint": self.checkpoint,
             "at": self.at.isoformat() if self.at else None,
             "found": self.tally.count,

@@ -1,4 +1,7 @@
-"""I4: the log holds together, from its bytes alone: entries, the trees over them, the records and their lanes."""
+"""I4: the log holds together, from its bytes alone: entries, the trees over them, the records and their lanes.
+
+Of archived months the records and lanes alone: their entries are in files, and none may be left here.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +37,10 @@ def breaches(conn: Connection) -> list[str]:
     with conn.cursor(row_factory=dict_row) as cursor:
         logged = cursor.execute(_ENTRIES).fetchall()
         batches = cursor.execute("SELECT * FROM limits.batches ORDER BY batch_id").fetchall()
+        months = cursor.execute(
+            "SELECT month, entries, delta_minor FROM limits.archived_months ORDER BY month"
+        ).fetchall()
+    archived = {row["month"]: [0, 0] for row in months}
     by_batch = {number: list(rows) for number, rows in itertools.groupby(logged, lambda row: row["batch_id"])}
     found, lanes = [], dict[tuple[int, int], bytes]()
     if odd := set(by_batch) - {batch["batch_id"] for batch in batches}:
@@ -41,16 +48,26 @@ def breaches(conn: Connection) -> list[str]:
     for batch in batches:
         rows = by_batch.get(batch["batch_id"], [])
         lane = batch["review_id"], batch["shard"]
-        found += [f"batch {batch['batch_id']}: {why}" for why in _batch(batch, rows, lanes.get(lane, ZEROS))]
+        away = BatchRecord.parse(batch["record"]).as_of.replace(day=1) in archived
+        found += [f"batch {batch['batch_id']}: {why}" for why in _batch(batch, rows, lanes.get(lane, ZEROS), away)]
         lanes[lane] = batch["digest"]
+        record = BatchRecord.parse(batch["record"])
+        if (sums := archived.get(record.as_of.replace(day=1))) is not None:
+            sums[0] += record.users
+            sums[1] += record.delta_minor
+    for row in months:
+        if archived[row["month"]] != [row["entries"], row["delta_minor"]]:
+            found.append(f"archive of {row['month']}: not what the records of its batches come to")
     return found
 
 
-def _batch(batch: dict[str, Any], rows: list[dict[str, Any]], previous: bytes) -> list[str]:
+def _batch(batch: dict[str, Any], rows: list[dict[str, Any]], previous: bytes, away: bool) -> list[str]:
     found = []
     record = BatchRecord.parse(batch["record"])
     if batch["digest"] != merkle.leaf_hash(batch["record"].encode()) or record.previous != previous:
         found.append("digest or lane")
+    if away:
+        return found + ["entries of an archived month"] * bool(rows)
     leaves = [merkle.leaf_hash(row["entry"]) for row in rows]
     if not record.root == batch["root"] == merkle.root(leaves) or [row["sequence"] for row in rows] != [
         *range(len(rows))

@@ -16,7 +16,7 @@ from tests.made_log import MadeLog
 
 THIEF = PrivateKey("made", bytes(range(1, 33)))  # the same name as the honest key
 
-_TABLES = "^(adjustment_log|batches|sealed_batches|checkpoints|notices|pending_changes|log_origin)"
+_TABLES = "^(adjustment_log|batches|sealed_batches|checkpoints|notices|pending_changes|log_origin|archived_)"
 _OFF = f"""DO $$ DECLARE r record; BEGIN
     FOR r IN SELECT c.oid::regclass AS name FROM pg_class c
               WHERE c.relnamespace = 'limits'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname ~ '{_TABLES}'

@@ -5,6 +5,7 @@ I2  one decision per (review, user); decided + quarantined + skipped = users of 
 I3  a limit changed <=> a row of the log says so <=> a message is in the outbox
 I4  the log holds together (tests/chain.py)
 I5  no raise above any ceiling, now or later
+Of what is archived (limits.log_begins: the first day that is not) the sums count, and entries are asked for elsewhere.
 and what waits: one decision for each offered or announced change, one open change for each user at most
 
 What the product reconciles (limits.store.reconciling) is asked of the product: that changes follow one another, that
@@ -26,7 +27,14 @@ BREACHES = {
           LEFT JOIN LATERAL (SELECT coalesce(sum(limit_after_minor - limit_before_minor), 0) AS delta,
                                     count(*) FILTER (WHERE action <> 0) AS changes
                                FROM limits.adjustment_log WHERE user_id = c.user_id AND role = 'champion') l ON true
-         WHERE c.opening_limit_minor + l.delta <> c.limit_minor OR l.changes <> c.version""",
+          LEFT JOIN LATERAL (SELECT coalesce(sum(delta_minor), 0) AS delta, coalesce(sum(changes), 0) AS changes
+                               FROM limits.archived_lines WHERE user_id = c.user_id) a ON true
+         WHERE c.opening_limit_minor + a.delta + l.delta <> c.limit_minor OR a.changes + l.changes <> c.version""",
+    "I1: what is kept of archived users is not what their months came to": """
+        SELECT m.month, m.changes, m.delta_minor, sum(a.changes), sum(a.delta_minor)
+          FROM limits.archived_months m LEFT JOIN limits.archived_lines a USING (month)
+         GROUP BY m.month
+        HAVING m.changes <> coalesce(sum(a.changes), 0) OR m.delta_minor <> coalesce(sum(a.delta_minor), 0)""",
     "I2: more than one decision of a review about a user": """
         SELECT review_id, user_id, count(*)
           FROM limits.adjustment_log GROUP BY review_id, user_id HAVING count(*) > 1""",
@@ -38,13 +46,13 @@ BREACHES = {
           FROM limits.reviews r,
                LATERAL (SELECT count(*) AS decided FROM limits.adjustment_log WHERE review_id = r.review_id) l,
                LATERAL (SELECT count(*) AS aside FROM limits.review_exceptions WHERE review_id = r.review_id) x
-         WHERE r.state = 'done' AND (l.decided + x.aside <> r.users_total
+         WHERE r.state = 'done' AND (r.business_date >= limits.log_begins() AND l.decided + x.aside <> r.users_total
             OR r.users_raised + r.users_held + r.users_lowered + r.users_quarantined + r.users_skipped
                IS DISTINCT FROM r.users_total)""",
     "I2: a user of the plan has neither decision nor exception": """
         SELECT r.review_id, u.user_id
           FROM limits.reviews r JOIN limits.shards s USING (review_id) CROSS JOIN LATERAL unnest(s.user_ids) u(user_id)
-         WHERE r.state = 'done'
+         WHERE r.state = 'done' AND r.business_date >= limits.log_begins()
            AND NOT EXISTS (SELECT FROM limits.adjustment_log l
                             WHERE l.review_id = r.review_id AND l.user_id = u.user_id)
            AND NOT EXISTS (SELECT FROM limits.review_exceptions x
@@ -54,7 +62,8 @@ BREACHES = {
          WHERE r.state = 'done' AND s.state <> 'done'""",
     "I3: a change without a message, or a message without a change": """
         SELECT l.entry_id, o.outbox_id
-          FROM (SELECT * FROM limits.adjustment_log WHERE action <> 0) l FULL JOIN limits.outbox o USING (entry_id)
+          FROM (SELECT * FROM limits.adjustment_log WHERE action <> 0) l
+          FULL JOIN (SELECT * FROM limits.outbox WHERE as_of >= limits.log_begins()) o USING (entry_id)
          WHERE l.entry_id IS NULL OR o.entry_id IS NULL OR l.user_id <> o.user_id OR l.review_id <> o.review_id
             OR o.kind <> CASE WHEN l.action > 0 THEN 'limit_raised' ELSE 'limit_lowered' END""",
     "I5: a raise above a ceiling": """
@@ -68,7 +77,7 @@ BREACHES = {
     "waiting: a decision that waits without its change, or a change without its decision": """
         SELECT l.entry_id, p.change_id
           FROM (SELECT * FROM limits.adjustment_log WHERE disposition <> 0) l
-          FULL JOIN limits.pending_changes p USING (entry_id)
+          FULL JOIN (SELECT * FROM limits.pending_changes WHERE as_of >= limits.log_begins()) p USING (entry_id)
          WHERE l.entry_id IS NULL OR p.change_id IS NULL OR l.user_id <> p.user_id OR l.review_id <> p.review_id
             OR l.as_of <> p.as_of OR l.proposed_minor <> p.proposed_minor OR l.limit_before_minor <> p.limit_minor
             OR p.kind <> CASE l.disposition WHEN 1 THEN 'offer' ELSE 'announced' END OR l.action <> 0""",
@@ -86,7 +95,7 @@ BREACHES = {
           FROM limits.pending_changes p
           LEFT JOIN limits.reviews r ON r.review_id = p.applied_review_id AND r.change_id = p.change_id
           LEFT JOIN limits.adjustment_log l ON l.review_id = r.review_id AND l.user_id = p.user_id
-         WHERE p.state = 'applied'
+         WHERE p.state = 'applied' AND (r.business_date < limits.log_begins()) IS NOT TRUE
            AND (l.entry_id IS NULL OR l.action <> sign(p.proposed_minor - p.limit_minor)
              OR l.action > 0 AND l.limit_after_minor > p.proposed_minor)""",
     "waiting: a review that carries out a change which is open, or which another applied": """
@@ -98,12 +107,14 @@ BREACHES = {
           FROM limits.limit_requests q
           LEFT JOIN limits.reviews r ON r.review_id = q.review_id AND r.request_id = q.request_id
           LEFT JOIN limits.adjustment_log l ON l.review_id = r.review_id AND l.user_id = q.user_id
-         WHERE l.entry_id IS NULL OR l.limit_after_minor > greatest(q.amount_minor, l.limit_before_minor)
-            OR q.answer <> CASE WHEN l.limit_after_minor >= q.amount_minor THEN 'granted'
-                                WHEN l.action > 0 THEN 'partly_granted' ELSE 'refused' END""",
+         WHERE (r.business_date < limits.log_begins()) IS NOT TRUE
+           AND (l.entry_id IS NULL OR l.limit_after_minor > greatest(q.amount_minor, l.limit_before_minor)
+             OR q.answer <> CASE WHEN l.limit_after_minor >= q.amount_minor THEN 'granted'
+                                 WHEN l.action > 0 THEN 'partly_granted' ELSE 'refused' END)""",
     "notices: of another decision, or a cut or a waiting change that nobody is told of": """
         SELECT l.entry_id, n.notice_id, n.kind
-          FROM limits.adjustment_log l FULL JOIN limits.notices n USING (entry_id)
+          FROM limits.adjustment_log l
+          FULL JOIN (SELECT * FROM limits.notices WHERE as_of >= limits.log_begins()) n USING (entry_id)
          WHERE l.entry_id IS NULL OR l.user_id <> n.user_id OR l.review_id <> n.review_id
             OR n.kind IS DISTINCT FROM CASE l.disposition WHEN 1 THEN 'offered' WHEN 2 THEN 'announced'
                                        ELSE CASE WHEN l.action < 0 THEN 'lowered' ELSE n.kind END END""",
@@ -119,11 +130,14 @@ BREACHES = {
                       AND c.state = 'withdrawn'))
             OR p.state = 'suppressed' AND n.kind = 'refused'""",
     "I1: the limit before a cut is not that of the newest cut": """
-        SELECT c.user_id, c.limit_before_cut_minor, l.limit_before_minor
+        SELECT c.user_id, c.limit_before_cut_minor, l.limit_before_minor, a.before_cut_minor
           FROM limits.credit_lines c
           LEFT JOIN LATERAL (SELECT limit_before_minor FROM limits.adjustment_log
                               WHERE user_id = c.user_id AND action < 0 ORDER BY version_after DESC LIMIT 1) l ON true
-         WHERE c.limit_before_cut_minor IS DISTINCT FROM l.limit_before_minor""",
+          LEFT JOIN LATERAL (SELECT before_cut_minor FROM limits.archived_lines
+                              WHERE user_id = c.user_id AND last_cut_on IS NOT NULL
+                              ORDER BY month DESC LIMIT 1) a ON true
+         WHERE c.limit_before_cut_minor IS DISTINCT FROM coalesce(l.limit_before_minor, a.before_cut_minor)""",
     "decided, not applied, and the review is done": """
         SELECT p.review_id, p.shard, p.part FROM limits.shard_parts p JOIN limits.reviews r USING (review_id)
          WHERE r.state = 'done'""",

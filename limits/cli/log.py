@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify
+from limits.cli import (
+    common,
+    log_archive,
+    log_as_of,
+    log_export,
+    log_prove,
+    log_reconcile,
+    log_report,
+    log_seal,
+    log_verify,
+)
 from limits.cli.log_filter import (
     ActionOption,
     ActorOption,
@@ -29,13 +39,13 @@ if TYPE_CHECKING:
 log = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="The adjustment log: read, export, reconcile, replay, seal, verify.",
+    help="The adjustment log: read, export, reconcile, replay, seal, verify, archive.",
 )
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    for module in (log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify):
+    for module in (log_archive, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify):
         module.register(log)
     app.add_typer(log, name="log")
 
@@ -61,17 +71,21 @@ def list_entries(
     json: common.Json = False,
 ) -> None:
     """Decisions that match, newest first."""
+    from limits.store import archives
     from limits.store import log as store
     from limits.terminal import note, print_json
 
     wanted = read_filter(user, review, since, until, action, outcome, reason, actor, min_change, max_change, min_share)
     with common.database() as database, database.connect("auditor", "limits log list") as conn:
         found = store.page(conn, store.by_policy(conn, wanted, policy), limit=limit + 1, after=after)
+        archived = archives.of_days(conn, wanted.as_of_from, wanted.as_of_to) if len(found) <= limit else []
     more, found = len(found) > limit, found[:limit]
     following = found[-1].entry_id if more else None
     if json:
         print_json({"entries": [entry.as_dict() for entry in found], "after": following})
         return
+    if archived:
+        note(f"not looked at: {archives.in_words(archived)}")
     if not found:
         note("no entry of the log matches")
         return

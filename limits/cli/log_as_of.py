@@ -19,6 +19,7 @@ WORDS = {
         "head": "User {user} on {date}: limit {limit}",
         "since": "Since",
         "opened": "{since}, when the account was opened; no decision has changed it",
+        "archived": "{since}, by a decision that lies in the archive {file}",
         "raised": "{since}, raised from {before}",
         "lowered": "{since}, lowered from {before}",
         "known": "Only later",
@@ -26,6 +27,7 @@ WORDS = {
         "newest": "Last look",
         "newest_text": "{date}: {outcome}",
         "never": "none: no decision about the user by then",
+        "never_here": "none since what lies in the archive {file}",
         "waiting": "Waiting",
         "offer": "offered on {made}: {proposed} ({delta}), until {date} to accept (log entry {entry})",
         "offer_over": "offered on {made}: {proposed} ({delta}), until {date} to accept, which had passed "
@@ -39,6 +41,7 @@ WORDS = {
         "head": "用户 {user}，{date}：额度 {limit}",
         "since": "起始",
         "opened": "{since}，开户之日；此后没有决定改变过额度",
+        "archived": "{since}，该决定存于归档文件 {file}",
         "raised": "{since}，由 {before} 上调",
         "lowered": "{since}，由 {before} 下调",
         "known": "事后作出",
@@ -46,6 +49,7 @@ WORDS = {
         "newest": "最近审查",
         "newest_text": "{date}：{outcome}",
         "never": "无：截至当日没有关于该用户的决定",
+        "never_here": "无：归档文件 {file} 之后没有决定",
         "waiting": "待定",
         "offer": "{made} 提议：{proposed}（{delta}），须在 {date} 前（含当日）接受（日志条目 {entry}）",
         "offer_over": "{made} 提议：{proposed}（{delta}），须在 {date} 前（含当日）接受，期限已过（日志条目 {entry}）",
@@ -105,6 +109,7 @@ def _as_dict(found: Standing) -> dict[str, Any]:
         "since": found.since.isoformat(),
         "opened_on": found.opening.opened_on.isoformat(),
         "opening_limit_minor": found.opening.opening_limit_minor,
+        "archive": found.archive,
         "decision": found.change.as_dict() if found.change else None,
         "last_decision": found.newest.as_dict() if found.newest else None,
         "decided_later": found.known_minor is not None,
@@ -142,7 +147,8 @@ def _facts(found: Standing, language: str) -> Iterator[tuple[str, str]]:
 
     words, change = WORDS[language], found.change
     if change is None:
-        yield words["since"], words["opened"].format(since=found.since)
+        name = "archived" if found.archived else "opened"
+        yield words["since"], words[name].format(since=found.since, file=found.archive)
     else:
         before = _amount(found, change.limit_before_minor)
         yield words["since"], words[change.outcome].format(since=found.since, before=before)
@@ -152,7 +158,7 @@ def _facts(found: Standing, language: str) -> Iterator[tuple[str, str]]:
             known = _amount(found, found.known_minor)
             yield words["known"], words["known_text"].format(decided=change.decided_at.date(), known=known)
     if found.newest is None:
-        yield words["newest"], words["never"]
+        yield words["newest"], words["never_here" if found.archive else "never"].format(file=found.archive)
     elif found.newest != change:
         outcome = explanation.WORDS[language][found.newest.outcome]
         yield words["newest"], words["newest_text"].format(date=found.newest.as_of, outcome=outcome)

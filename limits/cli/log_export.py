@@ -66,7 +66,7 @@ def export_entries(
     wanted = read_filter(user, review, since, until, action, outcome, reason, actor, min_change, max_change, min_share)
     if form is Format.PARQUET and output is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for a terminal; name a file with --output")
-    from limits.store import export_reading
+    from limits.store import archives, export_reading
     from limits.store import log as store
     from limits.store.export import WRITERS
     from limits.terminal import note
@@ -78,7 +78,10 @@ def export_entries(
         _counter(quiet=output is None and sys.stdout.isatty()) as counter,
         target(output) as file,
     ):
+        archived = archives.of_days(conn, wanted.as_of_from, wanted.as_of_to)
         count = WRITERS[form.value](entries, file, counter)
+    if archived:
+        note(f"not exported: {archives.in_words(archived)}")
     if output is not None or sys.stderr.isatty():
         note(f"{count:,} entries written to {output or 'standard output'}")
 

@@ -71,7 +71,7 @@ def export_proof(
     until: Annotated[str | None, common.date_option("--to", "Only reviews as of this date or earlier.")] = None,
 ) -> None:
     """Export entries as they were hashed, with records and proofs; limits log verify --export checks them."""
-    from limits.store import proof_file, proving
+    from limits.store import archives, proof_file, proving
     from limits.store.verifying import one_state
     from limits.terminal import note
 
@@ -88,6 +88,7 @@ def export_proof(
         one_state(conn),
         counting() as progress,
     ):
+        left_out = archives.of_days(conn, since, until)  # type: ignore[arg-type]  # dates by their parser
         newest = proving.newest(conn)
         with _whole(file) as target:
             batches, entries = proof_file.write(conn, target, newest, wanted, progress)
@@ -95,6 +96,8 @@ def export_proof(
         f"{entries:,} entries in {batches:,} batches written to {file}, up to the checkpoint of "
         f"{newest.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC; what came later is left out"
     )
+    if left_out:
+        note(f"not exported: {archives.in_words(left_out)}")
 
 
 def _write(output: Path | None, found: dict[str, Any]) -> None:

@@ -34,6 +34,7 @@ def reconcile(
     if json:
         print_json({
             "ok": found.ok, "users": found.users, "reviews": found.reviews, "mismatches": found.count,
+            "archives": found.archives,
             "first": [asdict(one) for one in found.named],
         })  # fmt: skip
     else:
@@ -63,6 +64,10 @@ def _print(found: Found) -> None:
         for count, name in ((found.users, "user"), (found.reviews, "review"))
         if count
     )
+    if found.archives:
+        note(
+            f"of {', '.join(found.archives)}, which are archived, their sums: limits log verify --archives checks them"
+        )
     if found.ok:
         say(f"all adds up: {looked or 'nothing is there yet'}", strong=True)
         return

@@ -150,6 +150,8 @@ def _summary(found: Replay, seed: int | None) -> list[str]:
         )
     if found.not_kept and not again and not found.failed:
         lines.append("nothing was compared at all: that says nothing about these entries")
+    if found.archived:
+        lines.append(f"{found.archived:,} entries not looked at: their months are archived")
     for version, (entries, differing) in sorted(found.versions.items()):
         if version == code_version():
             continue
@@ -172,6 +174,7 @@ def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
         "differing": found.differing,
         "failed": found.failed,
         "not_kept": found.not_kept,
+        "archived": found.archived,
         "snapshots": found.snapshots,
         "snapshots_not_kept": found.snapshots_not_kept,
         "seed": seed,

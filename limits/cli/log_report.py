@@ -38,8 +38,8 @@ def report(
 ) -> None:
     """Notices overdue, raises without evidence of income, overrides by person, ceiling breaches, decisions without a
     forecast. Exit code 1 when a report has rows that must have none."""
-    from limits.store import reports
-    from limits.terminal import print_json, progress
+    from limits.store import archives, reports
+    from limits.terminal import note, print_json, progress
 
     if since and until and since > until:
         raise typer.BadParameter(f"--from {since} lies after --to {until}: nothing can match")
@@ -55,6 +55,9 @@ def report(
         for done, one in enumerate(wanted):
             bar(done, len(wanted))
             results.append(reports.run(conn, one, today=common.today(), since=first, until=last, limit=limit))
+        archived = archives.of_days(conn, first, last)
+    if archived:
+        note(f"not looked at: {archives.in_words(archived)}")
     ok = all(result.ok for result in results)
     if json:
         print_json({"ok": ok, "reports": [_as_dict(result) for result in results]})

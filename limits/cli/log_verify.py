@@ -63,6 +63,13 @@ def verify(
     proof: Annotated[
         Path | None, typer.Option("--proof", metavar="FILE", help="Check this proof, and open no database.")
     ] = None,
+    archives: Annotated[
+        Path | None,
+        typer.Option("--archives", metavar="FOLDER", help="Where the archives of old months are; they are checked."),
+    ] = None,
+    without_archives: Annotated[
+        bool, typer.Option("--without-archives", help="Leave out the entries of archived months, and say how many.")
+    ] = False,
     json: common.Json = False,
 ) -> None:
     """Check the log against its signed checkpoints; 1 where anything does not hold, and where."""
@@ -70,6 +77,10 @@ def verify(
         raise typer.BadParameter("--export and --proof are two things to check: name one of them")
     if since_last and (export is not None or proof is not None):
         raise typer.BadParameter("--since-last is for the database: an export or a proof is checked as a whole")
+    if (archives is not None or without_archives) and (export is not None or proof is not None):
+        raise typer.BadParameter("--archives and --without-archives are for the database: an archive is an --export")
+    if archives is not None and without_archives:
+        raise typer.BadParameter("--archives and --without-archives exclude each other; name one of them")
     keys = read_keys(public_key)
     if proof is not None:
         _proof(proof, keys, checkpoints, json)
@@ -83,15 +94,21 @@ def verify(
         with open_checkpoints(path) as lines, counting() as progress:
             report = verify_export(file, lines, keys, progress)
     else:
-        report = _database(path, keys, since_last, state or path.with_name(f"{path.name}.verified"), sealed_within)
-    _show(report, json)
-    if not report.holds:
+        state = state or path.with_name(f"{path.name}.verified")
+        report = _database(path, keys, since_last, state, sealed_within, archives)
+    _show(report, json, without_archives)
+    if not report.holds or (report.unread and not without_archives):
         raise typer.Exit(1)
 
 
-def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, sealed_within: int) -> Report:
+def _database(
+    path: Path, keys: list[PublicKey], since_last: bool, state: Path, sealed_within: int, archives: Path | None
+) -> Report:
+    from limits.errors import InputError
     from limits.store import verifying
 
+    if archives is not None and not archives.is_dir():
+        raise InputError(f"{archives} is no folder; --archives names the one with the archives")
     known = _known(state) if since_last else None
     with (
         common.database() as database,
@@ -101,9 +118,10 @@ def _database(path: Path, keys: list[PublicKey], since_last: bool, state: Path, 
     ):
         report, newest = verifying.verify(
             conn, lines, keys, now=dt.datetime.now(dt.UTC), sealed_within_seconds=sealed_within, known=known,
-            progress=progress,
+            folder=archives, progress=progress,
         )  # fmt: skip
-    if report.holds and newest is not None:
+    # What was left out has to be looked at some time: it is not remembered as verified.
+    if report.holds and newest is not None and not report.unread:
         _remember(state, newest)
     return report
 
@@ -200,20 +218,31 @@ def counting() -> Iterator[Callable[[int, int], None]]:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _show(report: Report, json: bool) -> None:
+def _show(report: Report, json: bool, without_archives: bool) -> None:
     from limits.terminal import print_json, say
 
     if json:
-        print_json(report.as_dict())
+        print_json(report.as_dict() | {"holds": report.holds and (without_archives or not report.unread)})
         return
     at = f", the newest of {report.at:%Y-%m-%d %H:%M:%S} UTC" if report.at else ""
     looked = (
         f"{report.entries:,} entries in {report.batches:,} batches, {report.checkpoints:,} checkpoints{at}"
         f"{'; ' + format(report.left_out, ',') + ' batches verified before' if report.left_out else ''}"
         f"{'; ' + format(report.unsealed, ',') + ' batches not sealed yet' if report.unsealed else ''}"
+        f"{'; ' + format(report.archived_read, ',') + ' more entries in archives' if report.archived_read else ''}"
     )
     for one in report.tally.remarks:
         say(f"remark: {sentence(one)}")
+    if report.unread:
+        span = report.archives[0] if len(report.archives) == 1 else f"{report.archives[0]} to {report.archives[-1]}"
+        say(
+            f"NOT LOOKED AT: {report.unread:,} entries of {span}, which lie in archives; add --archives FOLDER"
+            f"{'' if without_archives else ', or --without-archives to leave them out'}",
+            strong=True,
+        )
+    if report.holds and report.unread:
+        say(f"what was looked at holds: {looked}")
+        return
     if report.holds:
         say(f"the log holds: {looked}", strong=True)
         return

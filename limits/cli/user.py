@@ -91,7 +91,7 @@ def explain_command(
     from limits import explanation
     from limits.cli import whatif
     from limits.errors import ErasureRefused, NotFound
-    from limits.store import log, overrides, persons, recomputes
+    from limits.store import archives, log, overrides, persons, recomputes
     from limits.terminal import print_json, say
 
     if for_user and (reference or not counterfactuals):
@@ -101,9 +101,13 @@ def explain_command(
         found = log.newest(conn, user_id, date)
         if found is None:
             recomputes.last_decided(conn, user_id)  # says that there is no such user, or not any more
+            if date:
+                archives.require_here(conn, date)
             until = f" as of {date} or before" if date else ""
             mend = "leave out --as-of" if date else f'make one: limits recompute {user_id} --reason "..." --apply'
-            raise NotFound(f"no decision about user {user_id}{until} is in the log; {mend}")
+            earlier = archives.months(conn)
+            older = f" ({archives.in_words(earlier)})" if earlier else ""
+            raise NotFound(f"no decision about user {user_id}{until} is in the log{older}; {mend}")
         erased = persons.erasure(conn, user_id)
         if erased and (reference or counterfactuals):
             raise ErasureRefused(f"user {user_id} was erased on {erased.erased_on}: what the log says is all there is")

@@ -11,7 +11,7 @@ import structlog
 from limits.errors import NotFound, ReviewRefused
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
-from limits.store import approvals, gates, policies, reviews, schedules
+from limits.store import approvals, archives, gates, policies, reviews, schedules
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.reviews import Progress, ReviewRow
 
@@ -57,8 +57,8 @@ def request_review(
     By the schedule's policy where none is named, or by that of the settings where no schedule has that name.
     Asked for again it is the one that is there, whatever policy is named now. One that
     failed is tried again. ReviewRefused for a date in the future, or one before a date that
-    the schedule has been reviewed for: limits do not go back in time. PolicyNotApproved for
-    a policy that is not approved to decide.
+    the schedule has been reviewed for: limits do not go back in time; InArchive for one whose
+    log is archived. PolicyNotApproved for a policy that is not approved to decide.
     """
     refuse_future(as_of)
     with database.connect("operations", "limits review") as conn:
@@ -69,6 +69,7 @@ def request_review(
             return reviews.get(conn, there.review_id)
         if there is not None:
             return there
+        archives.require_here(conn, as_of)
         later = reviews.later(conn, schedule, as_of)
         if later is not None:
             raise ReviewRefused(

@@ -27,7 +27,7 @@ from limits.engine.single import taking_effect
 from limits.errors import LimitsError, NotFound, PolicyError, SnapshotError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Int, Portfolio
-from limits.store import logged, policies, rows, snapshots
+from limits.store import archives, logged, policies, reviews, rows, snapshots
 from limits.store.db import Connection
 from limits.store.logged import NULL, Entries, Group, ReviewFacts
 from limits.store.rows import Rows
@@ -73,6 +73,7 @@ class Replay:
 
     fields: how many entries differ in each field, in a ceiling by the number of its reason.
     versions: of each version of the code that wrote what was decided again, how many entries, and how many differ.
+    archived: entries of archived months, which were not looked at; counted where all are wanted.
     shown, failures: the first of each, as many as were asked for; ``groups_failed``: how many failures there were.
     """
 
@@ -82,6 +83,7 @@ class Replay:
     not_kept: int = 0
     snapshots: int = 0
     snapshots_not_kept: int = 0
+    archived: int = 0
     groups_failed: int = 0
     fields: Counter[tuple[str, int | None]] = field(default_factory=Counter)
     versions: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -116,6 +118,8 @@ def replay_log(
     """
     total, chosen = _chosen(conn, entry_id, review_id, sample)
     replayer = _Replayer(conn, folder, most)
+    if entry_id is None and review_id is None:
+        replayer.found.archived = sum(month.entries for month in archives.months(conn))
     for group, picked in chosen:
         replayer.replay(group, picked)
         done = replayer.found.entries
@@ -131,12 +135,13 @@ def _chosen(conn: Connection, entry_id: int | None, review_id: int | None, sampl
     if entry_id is not None:
         groups = logged.groups_of_entry(conn, entry_id)
         if not groups:
-            raise NotFound(f"there is no log entry {entry_id}; `limits log list` shows those there are")
+            raise archives.missing_entry(conn, entry_id)
         return len(groups), ((group, None) for group in groups)
     found = logged.groups(conn, review_id)
     first = next(found, None)
     if first is None:
         if review_id is not None:
+            archives.require_here(conn, reviews.get(conn, review_id).business_date)
             raise NotFound(f"the log has no entry of review {review_id}; `limits log list` shows what it has")
         return 0, iter(())
     groups_in_all = itertools.chain([first], found)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from limits.errors import ApprovalRefused, ErasureRefused, NotFound, PolicyNotApproved
+from limits.errors import ApprovalRefused, ErasureRefused, NotFound, PolicyNotApproved, ReviewRefused
 from limits.policy import Policy
 from limits.store import policies
 from limits.store.queries import query
@@ -30,6 +30,8 @@ NOT_APPROVED = "LM004"
 NOT_IN_FORCE = "LM012"
 REFUSED = "LM011"
 ERASED = "LM031"
+#: Of a review as of a date that is archived.
+ARCHIVED = "LM023"
 
 MEND = (
     "one person proposes it (limits policy propose FILE --reason '...'), "
@@ -68,7 +70,9 @@ class Approval:
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:
-    """Refusals by the database as LimitsError: ApprovalRefused, ErasureRefused, or PolicyNotApproved and what to do."""
+    """Refusals by the database as LimitsError: ApprovalRefused, ErasureRefused, PolicyNotApproved with what to do, or
+    ReviewRefused of a date that is archived.
+    """
     try:
         yield
     except psycopg.Error as error:
@@ -79,6 +83,8 @@ def in_words() -> Iterator[None]:
             raise ErasureRefused(message) from error
         if error.sqlstate == NOT_APPROVED:
             raise PolicyNotApproved(f"{message}; {MEND}") from error
+        if error.sqlstate == ARCHIVED:
+            raise ReviewRefused(message) from error
         if error.sqlstate == NOT_IN_FORCE:
             raise PolicyNotApproved(message) from error
         raise

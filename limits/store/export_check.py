@@ -24,11 +24,17 @@ def verify_export(
     return _Check(export, lines, keys, progress).report()
 
 
+def verify_part(export: ProofFile, noted: bool, keys: Sequence[PublicKey]) -> Report:
+    """The same of an export that is no whole log, where the caller has read the file of checkpoints and knows whether
+    the one that the export was made at stands in it (``noted``)."""
+    return _Check(export, None if noted else (), keys, lambda done, all_of_them: None).report()
+
+
 class _Check:
     def __init__(
         self,
         export: ProofFile,
-        lines: Iterable[str],
+        lines: Iterable[str] | None,
         keys: Sequence[PublicKey],
         progress: Callable[[int, int], None],
     ) -> None:
@@ -40,9 +46,9 @@ class _Check:
         except CheckpointError as error:
             self._add(Finding("signature_wrong", f"the checkpoint that the export was made at: {error}"))
         self._lanes: dict[tuple[int, int], bytes] = {}
-        self._there = False
+        self._there = lines is None
         self._position = -1
-        self._notes = self._watched(lines, keys)
+        self._notes = self._watched(lines or (), keys)
 
     def _add(self, *findings: Finding) -> None:
         self._report.tally.add(*findings)

@@ -17,9 +17,8 @@ from psycopg.rows import class_row
 
 from limits.capacity import Method
 from limits.ceilings import CEILINGS
-from limits.errors import NotFound
 from limits.reasons import TEXT, Reason
-from limits.store import policies
+from limits.store import archives, policies
 from limits.store.queries import query
 
 #: What a decision did, by the number stored with it.
@@ -213,11 +212,11 @@ def by_policy(conn: psycopg.Connection[Any], wanted: LogFilter, name: str | None
 
 
 def entry(conn: psycopg.Connection[Any], entry_id: int) -> LogEntry:
-    """The entry of that number; NotFound names it."""
+    """The entry of that number; NotFound names it, InArchive the file that it may lie in."""
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
         found = cursor.execute(query("log_entry"), {"entry_id": entry_id}).fetchone()
     if found is None:
-        raise NotFound(f"there is no log entry {entry_id}; `limits log list` shows those there are")
+        raise archives.missing_entry(conn, entry_id)
     return found
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from psycopg.rows import class_row
 
 from limits.errors import NotFound, NotOpenYet
+from limits.store import archives
+from limits.store.archives import Line
 from limits.store.db import Connection
 from limits.store.log import LogEntry, newest
 from limits.store.past import looking
@@ -37,6 +39,8 @@ class Standing:
     ``change``: the decision that made it what it was; None: none has changed it. ``newest``: the last decision
     about the user, a hold perhaps; None: none yet. ``known``: as ``change``, of what was decided by the end of that
     day. ``waiting``: changes that were offered or announced and open. ``erased``: set where the user was, whenever.
+    ``archived``: what the log of the user goes on from, where an archived month has changed the limit; ``archive``: the
+    file of that month, or of the last one.
     """
 
     user_id: int
@@ -47,6 +51,8 @@ class Standing:
     known: LogEntry | None
     waiting: list[Change]
     erased: Erasure | None
+    archived: Line | None = None
+    archive: str | None = None
 
     @property
     def limit_minor(self) -> int:
@@ -56,7 +62,9 @@ class Standing:
     @property
     def since(self) -> dt.date:
         """From which business date on."""
-        return self.change.as_of if self.change else self.opening.opened_on
+        if self.change is not None:
+            return self.change.as_of
+        return self.archived.since if self.archived else self.opening.opened_on
 
     @property
     def known_minor(self) -> int | None:
@@ -64,13 +72,16 @@ class Standing:
         return None if self.change == self.known else self._limit(self.known)
 
     def _limit(self, change: LogEntry | None) -> int:
-        return change.limit_after_minor if change else self.opening.opening_limit_minor
+        if change is not None:
+            return change.limit_after_minor
+        return self.archived.limit_after_minor if self.archived else self.opening.opening_limit_minor
 
 
 def standing(conn: Connection, user_id: int, as_of: dt.date) -> Standing:
     """The user's limit on a date that has come.
 
-    NotFound where the user has no credit line, NotOpenYet before it was opened.
+    NotFound where the user has no credit line, NotOpenYet before it was opened, InArchive where the log as of the date
+    is archived.
     """
     key = {"user_id": user_id, "as_of": as_of}
     with looking(conn):
@@ -80,13 +91,17 @@ def standing(conn: Connection, user_id: int, as_of: dt.date) -> Standing:
             raise NotFound(f"there is no user {user_id} with a credit line")
         if as_of < opening.opened_on:
             raise NotOpenYet(f"user {user_id} had no limit on {as_of}: the account was opened on {opening.opened_on}")
+        archives.require_here(conn, as_of)
+        archived, months = archives.line(conn, user_id), archives.months(conn)
+        month = archived.month if archived else months[-1].month if months else None
+        archive = next((one.file_name for one in months if one.month == month), None)
         change = _in_force(conn, user_id, as_of, None)
         over = dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time(), dt.UTC)
         known = change if change is None or change.decided_at < over else _in_force(conn, user_id, as_of, over)
         with conn.cursor(row_factory=class_row(Change)) as cursor:
             waiting = cursor.execute(query("log_waiting"), key).fetchall()
-        gone = erasure(conn, user_id)
-        return Standing(user_id, as_of, opening, change, newest(conn, user_id, as_of), known, waiting, gone)
+        last, gone = newest(conn, user_id, as_of), erasure(conn, user_id)
+        return Standing(user_id, as_of, opening, change, last, known, waiting, gone, archived, archive)
 
 
 def _in_force(conn: Connection, user_id: int, as_of: dt.date, decided_by: dt.datetime | None) -> LogEntry | None:

@@ -92,7 +92,7 @@ class Reader:
         wanted = [row["batch_id"] for row in rows]
         starts = np.searchsorted(entries.batch_id, wanted, side="left").tolist()
         ends = np.searchsorted(entries.batch_id, wanted, side="right").tolist()
-        return [(_batch(row), entries.part(*cut)) for row, *cut in zip(rows, starts, ends, strict=True)]
+        return [(batch_of(row), entries.part(*cut)) for row, *cut in zip(rows, starts, ends, strict=True)]
 
     def _entries(self, rows: Sequence[dict[str, Any]]) -> _Entries:
         statement = sql.SQL(query("verify_entries")).format(columns=sql.SQL(", ").join(map(sql.Identifier, _COLUMNS)))
@@ -129,7 +129,8 @@ class Reader:
         return int(same.sum())
 
 
-def _batch(row: dict[str, Any]) -> Batch:
+def batch_of(row: dict[str, Any]) -> Batch:
+    """A row of verify_batches or of a query with its columns."""
     columns = {name: row[name] for name in (
         "review_id", "shard", "token", "users", "delta_minor", "root", "applied_at", "digest")}  # fmt: skip
     before = row["before"] or ZEROS

@@ -17,6 +17,7 @@ import numpy as np
 from psycopg.rows import class_row, dict_row
 
 from limits.portfolio import UNKNOWN, Portfolio
+from limits.store import archives
 from limits.store.db import Connection
 from limits.store.queries import query
 
@@ -57,8 +58,9 @@ def rebuilt(conn: Connection, portfolio: Portfolio, review_id: int | None = None
 
     ``review_id``: a review of the portfolio's date, or of one user on that date. Limit, version,
     last raise and cut come from the log; an offered or announced change counts as open when
-    it was.
+    it was. InArchive where the log as of that date is archived.
     """
+    archives.require_here(conn, portfolio.as_of)
     parameters = {"user_ids": portfolio.user_id.tolist(), "as_of": portfolio.as_of, "review_id": review_id}
     with conn.cursor(row_factory=dict_row) as cursor:
         rows = cursor.execute(query("lines_at"), parameters).fetchall()

@@ -29,6 +29,7 @@ from limits.entry import OriginRecord
 from limits.errors import InputError
 from limits.log_check import Batch, Stored
 from limits.log_proof import Tree
+from limits.store import archives
 from limits.store.db import Connection
 from limits.store.logged_rows import Reader
 from limits.store.queries import query
@@ -70,9 +71,10 @@ def write(
 ) -> tuple[int, int]:
     """Writes what is sealed up to a checkpoint, all or what is ``wanted`` of it; batches and entries written.
 
-    ``wanted``: review_id, as_of_from and as_of_to of verify_batches; all None: the whole log.
+    ``wanted``: review_id, as_of_from and as_of_to of verify_batches; all None: the whole log, or what is left of it
+    where months are archived, each batch with its proof.
     """
-    whole = all(value is None for value in wanted.values())
+    whole = all(value is None for value in wanted.values()) and not archives.months(conn)
     size = note.checkpoint.tree_size
     said = {"format": FORMAT, "whole": whole, "note": note.write()}
     schema = _SCHEMA.with_metadata({_KEY: json.dumps(said).encode()})

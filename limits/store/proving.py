@@ -7,6 +7,7 @@ from typing import Any
 from limits import checkpoint, log_proof, merkle
 from limits.checkpoint import Note
 from limits.errors import InputError, LimitsError, NotFound, NotSealed
+from limits.store import archives
 from limits.store.db import Connection
 from limits.store.proof_file import leaves
 from limits.store.queries import query
@@ -22,11 +23,12 @@ def newest(conn: Connection) -> Note:
 
 
 def prove(conn: Connection, entry_id: int) -> dict[str, Any]:
-    """The proof that an entry stands in the log. NotFound where there is none, NotSealed where it must wait."""
+    """The proof that an entry stands in the log. NotFound where there is none, InArchive where it may lie in a file,
+    NotSealed where it must wait."""
     with one_state(conn), conn.cursor(binary=True) as cursor:
         found = cursor.execute(query("prove_entry"), {"entry_id": entry_id}).fetchone()
         if found is None:
-            raise NotFound(f"there is no entry {entry_id} in the log")
+            raise archives.missing_entry(conn, entry_id)
         batch_id, sequence, entry, record, position = found
         if batch_id is None:
             raise NotSealed(

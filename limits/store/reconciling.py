@@ -1,7 +1,7 @@
 """Whether limits, log, messages, batches and reviews say the same: asked of everything, one review or one user.
 
-What that means is written in functions of the database (migration 0022), which also reconcile each review of a
-schedule once it is over and halt applying where one does not add up. This module goes over everything piece by
+What that means is written in functions of the database (migrations 0022 and 0027), which also reconcile each review of
+a schedule once it is over and halt applying where one does not add up. This module goes over everything piece by
 piece, so that neither side holds more than a piece at a time; each piece is one statement, and so one moment.
 """
 
@@ -15,8 +15,8 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from limits.errors import NotFound
-from limits.store import reviews
+from limits.errors import InArchive, NotFound
+from limits.store import archives, reviews
 from limits.store.db import Connection
 from limits.store.queries import query
 
@@ -48,10 +48,14 @@ class Mismatch:
 
 @dataclass
 class Found:
-    """What was looked at, and what of it does not add up: how many things, and the first of them."""
+    """What was looked at, and what of it does not add up: how many things, and the first of them.
+
+    ``archives``: the archived months, as 2021-05, of which sums were added and no entries.
+    """
 
     users: int = 0
     reviews: int = 0
+    archives: list[str] = field(default_factory=list)
     count: int = 0
     named: list[Mismatch] = field(default_factory=list)
 
@@ -84,18 +88,24 @@ class Reconciliation:
 def of_everything(conn: Connection, *, progress: Progress = lambda done, total: None) -> Found:
     """All users, all messages, all reviews. ``progress`` is called with parts done and in all."""
     size = _size(conn)
-    found = Found(users=size["users"], reviews=size["reviews"])
+    found = Found(users=size["users"], reviews=size["reviews"], archives=_archives(conn))
     # A part of the bar for each of the three.
     _users(conn, found, lambda part: progress(round(part * 1000), 3000), size["users"])
     _messages(conn, found, lambda part: progress(1000 + round(part * 1000), 3000), size["last_entry"])
     _reviews(conn, found, lambda part: progress(2000 + round(part * 1000), 3000))
+    _look(conn, found, "reconcile_archives")
     return found
 
 
 def of_review(conn: Connection, review_id: int) -> Found:
-    """One review, and all that its users ever changed. NotFound names it."""
+    """One review, and all that its users ever changed. NotFound names it, InArchive where its month is archived."""
     row = reviews.get(conn, review_id)
-    found = Found(users=row.users_total or 0, reviews=1)
+    if (month := archives.of_day(conn, row.business_date)) is not None:
+        raise InArchive(
+            f"review {review_id} is as of {row.business_date}, and {archives.in_words([month])}: its month is added up "
+            "as a whole by limits log reconcile, and checked entry by entry by limits log verify --archives FOLDER"
+        )
+    found = Found(users=row.users_total or 0, reviews=1, archives=_archives(conn))
     _look(conn, found, "reconcile_review", review_id=review_id)
     return found
 
@@ -105,10 +115,14 @@ def of_user(conn: Connection, user_id: int) -> Found:
     with conn.cursor(row_factory=scalar_row) as cursor:
         if not cursor.execute(query("reconcile_known"), {"user_id": user_id}).fetchone():
             raise NotFound(f"there is no user {user_id} with a credit line")
-    found = Found(users=1)
+    found = Found(users=1, archives=_archives(conn))
     _look(conn, found, "reconcile_users", user_from=user_id, user_to=user_id)
     _look(conn, found, "reconcile_messages", after=-LARGEST, through=LARGEST, user_from=user_id, user_to=user_id)
     return found
+
+
+def _archives(conn: Connection) -> list[str]:
+    return [month.name for month in archives.months(conn)]
 
 
 def _users(conn: Connection, found: Found, part: Callable[[float], None], users: int) -> None:

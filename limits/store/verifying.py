@@ -1,7 +1,7 @@
 """The whole log of a database checked against a file of checkpoints and the public keys of who signs them.
 
-Three passes over one state of the database: the checkpoints and the tree over all leaves; the
-batches with their entries, from a position on; and what belongs to no batch.
+Passes over one state of the database: the checkpoints and the tree over all leaves; the batches with
+their entries, from a position on; archived months; and what belongs to no batch.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from psycopg.pq import TransactionStatus
@@ -22,6 +23,7 @@ from limits.log_finding import KEPT, Finding, Report
 from limits.log_notes import Growth, Known, Noted, Row
 from limits.merkle import EMPTY, HASH_BYTES
 from limits.record_text import INSTANT
+from limits.store.archive_check import Archives
 from limits.store.db import Connection
 from limits.store.logged_rows import Reader
 from limits.store.queries import query
@@ -41,6 +43,7 @@ def verify(
     now: dt.datetime,
     sealed_within_seconds: float,
     known: Known | None = None,
+    folder: Path | None = None,
     progress: Progress = lambda done, all_of_them: None,
 ) -> tuple[Report, Noted | None]:
     """What the log holds and what does not, and the newest checkpoint that it was held against.
@@ -48,15 +51,19 @@ def verify(
     lines     of the file of checkpoints
     known     the checkpoint that was verified the last time: entries that are under it are not read again, and what
               belongs to no batch is not looked for
+    folder    of the archives; None: of archived months no more than the records is looked at, and report.archived says
+              of how many entries
     """
     report = Report(whole=known is None)
     with one_state(conn):
-        newest, since = _tree(conn, lines, keys, known, report)
+        archived = Archives(conn, folder, keys)
+        newest, since = _tree(conn, lines, keys, known, report, archived)
         reader = Reader(conn)
         expected = newest.checkpoint.entries if newest is not None and newest.checkpoint is not None else 0
         for group in reader.ahead("verify_batches", **_ALL | {"since": since}):
             _check(group, report)
             progress(report.entries, expected)
+        archived.check(report, since)
         _unsealed(reader, report, now - dt.timedelta(seconds=sealed_within_seconds))
         if known is None:
             _origin(conn, report)
@@ -85,8 +92,9 @@ def _check(group: list[tuple[Batch, Stored]], report: Report) -> None:
 
 
 def _tree(
-    conn: Connection, lines: Iterable[str], keys: Sequence[PublicKey], known: Known | None, report: Report
-) -> tuple[Noted | None, int]:
+    conn: Connection, lines: Iterable[str], keys: Sequence[PublicKey], known: Known | None, report: Report,
+    archived: Archives,
+) -> tuple[Noted | None, int]:  # fmt: skip
     """The newest checkpoint that was reached, and from which leaf on entries are to be read."""
     sizes: list[int] = []
 
@@ -94,6 +102,8 @@ def _tree(
         for one, found in log_notes.read(lines, keys, _identity(conn), known):
             if known is not None and one is not None and one.checkpoint is not None and one.number == known.number:
                 sizes.append(one.checkpoint.tree_size)
+            if one is not None and one.note in archived.notes:
+                archived.seen.add(one.note)
             yield one, found
 
     growth = Growth(log_notes.beside(watched(), _rows(conn)))
@@ -227,12 +237,15 @@ def _strays(conn: Connection, reader: Reader, report: Report) -> None:
 
 def _stray(
     entry_id: int, user_id: int, review_id: int, shard: int, batch_id: int, sequence: int | None, review: int | None,
-    as_of: str, day: str,
+    as_of: str, day: str, archive: str | None,
 ) -> Finding:  # fmt: skip
     where = {"user_id": user_id, "review_id": review_id, "shard": shard, "batch_id": batch_id, "sequence": sequence}
     if review is None:
         what = "it belongs to a batch that there is not"
         return Finding("entry_of_no_batch", what, entry_id=entry_id).at(**where)
+    if archive is not None:
+        what = f"its month is archived, and entries of it stand in {archive} and not here"
+        return Finding("entry_of_archive", what, entry_id=entry_id).at(**where)
     what = "it stands under another review or date than its batch"
     stored, expected = f"review {review_id} as of {as_of}", f"review {review} as of {day}"
     return Finding("entry_moved", what, stored, expected, entry_id=entry_id).at(**where)

@@ -13,13 +13,16 @@ WITH review AS (
                     (SELECT max(version_after) FROM limits.adjustment_log
                       WHERE user_id = a.user_id AND role = 'champion' AND as_of <= %(as_of)s
                         AND (%(review_id)s::bigint IS NULL OR decided_at < (SELECT began_at FROM review))),
+                    (SELECT max(k.version_after) FROM limits.archived_lines k WHERE k.user_id = a.user_id),
                     0) AS version
       FROM unnest(%(user_ids)s::bigint[]) AS a (user_id)
       LEFT JOIN limits.adjustment_log own
         ON own.as_of = %(as_of)s AND own.review_id = %(review_id)s::bigint AND own.user_id = a.user_id
 )
-SELECT p.user_id, p.version, coalesce(newest.limit_after_minor, c.opening_limit_minor) AS credit_limit,
-       raised.as_of AS last_raise_on, cut.as_of AS last_cut_on, cut.limit_before_minor AS limit_before_cut,
+SELECT p.user_id, p.version,
+       coalesce(newest.limit_after_minor, kept.limit_after_minor, c.opening_limit_minor) AS credit_limit,
+       coalesce(raised.as_of, kept.last_raise_on) AS last_raise_on, coalesce(cut.as_of, kept.last_cut_on) AS last_cut_on,
+       coalesce(cut.limit_before_minor, kept.before_cut_minor) AS limit_before_cut,
        -- An offered or announced change that was made by then and had not ended.
        EXISTS (SELECT FROM limits.pending_changes w JOIN limits.reviews r USING (review_id)
                 WHERE w.user_id = p.user_id AND w.as_of <= %(as_of)s
@@ -43,4 +46,12 @@ SELECT p.user_id, p.version, coalesce(newest.limit_after_minor, c.opening_limit_
       SELECT as_of, limit_before_minor FROM limits.adjustment_log
        WHERE user_id = p.user_id AND role = 'champion' AND action < 0 AND version_after <= p.version
        ORDER BY version_after DESC LIMIT 1) cut ON true
+  -- What the log goes on from, where its beginning is archived.
+  LEFT JOIN LATERAL (
+      SELECT (array_agg(k.limit_after_minor ORDER BY k.month DESC))[1] AS limit_after_minor,
+             max(k.last_raise_on) AS last_raise_on, max(k.last_cut_on) AS last_cut_on,
+             (array_agg(k.before_cut_minor ORDER BY k.month DESC) FILTER (WHERE k.last_cut_on IS NOT NULL))[1]
+                 AS before_cut_minor
+        FROM limits.archived_lines k
+       WHERE k.user_id = p.user_id AND k.version_after <= p.version) kept ON true
  ORDER BY p.user_id

@@ -1,4 +1,5 @@
 -- The sealed batches from a position on, in order, each with the digest before it in its lane; on request some of them.
+-- Those of archived months have no entries here: verify_archived has them.
 -- What is NULL or out of all bounds comes as a value that no record has.
 SELECT s.position, s.digest AS sealed, b.batch_id,
        coalesce(b.review_id, -1) AS review_id, coalesce(b.shard, -1) AS shard, coalesce(b.token, -1) AS token,
@@ -12,6 +13,7 @@ SELECT s.position, s.digest AS sealed, b.batch_id,
   JOIN limits_read.batches b ON b.batch_id = s.batch_id
  CROSS JOIN LATERAL (SELECT split_part(split_part(b.record, E'\nas_of ', 2), E'\n', 1) AS as_of) r
  WHERE s.position >= %(since)s AND s.position < %(until)s
+   AND coalesce(left(r.as_of, 7), '') NOT IN (SELECT to_char(a.month, 'YYYY-MM') FROM limits_read.archived_months a)
    AND (%(review_id)s::bigint IS NULL OR b.review_id = %(review_id)s)
    AND (%(as_of_from)s::text IS NULL OR r.as_of >= %(as_of_from)s)
    AND (%(as_of_to)s::text IS NULL OR r.as_of <= %(as_of_to)s)

@@ -1,7 +1,9 @@
--- Notices and waiting changes of decisions that the log does not have.
-SELECT 'notice' AS what, t.entry_id, t.user_id, t.review_id FROM limits_read.notices t
+-- Notices and waiting changes of decisions that the log does not have; those of archived months are left out.
+SELECT t.what, t.entry_id, t.user_id, t.review_id FROM (
+    SELECT 'notice' AS what, n.entry_id, n.user_id, n.review_id, n.as_of FROM limits_read.notices n
+    UNION ALL
+    SELECT 'waiting change', w.entry_id, w.user_id, w.review_id, w.as_of FROM limits_read.pending_changes w) t
  WHERE NOT EXISTS (SELECT FROM limits_read.adjustment_log l WHERE l.entry_id = t.entry_id AND l.as_of = t.as_of)
-UNION ALL
-SELECT 'waiting change', t.entry_id, t.user_id, t.review_id FROM limits_read.pending_changes t
- WHERE NOT EXISTS (SELECT FROM limits_read.adjustment_log l WHERE l.entry_id = t.entry_id AND l.as_of = t.as_of)
+   AND NOT EXISTS (SELECT FROM limits_read.archived_months a
+                    WHERE t.as_of >= a.month AND t.as_of < (a.month + interval '1 month')::date)
  ORDER BY 2 LIMIT %(many)s
