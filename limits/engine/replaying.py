@@ -135,13 +135,15 @@ def _chosen(conn: Connection, entry_id: int | None, review_id: int | None, sampl
     if entry_id is not None:
         groups = logged.groups_of_entry(conn, entry_id)
         if not groups:
-            raise archives.missing_entry(conn, entry_id)
+            none = f"there is no log entry {entry_id}; `limits log list` shows those there are"
+            raise archives.missing_entry(conn, entry_id, none)
         return len(groups), ((group, None) for group in groups)
     found = logged.groups(conn, review_id)
     first = next(found, None)
     if first is None:
         if review_id is not None:
-            archives.require_here(conn, reviews.get(conn, review_id).business_date)
+            if (there := reviews.find(conn, review_id)) is not None:
+                archives.require_here(conn, there.business_date)
             raise NotFound(f"the log has no entry of review {review_id}; `limits log list` shows what it has")
         return 0, iter(())
     groups_in_all = itertools.chain([first], found)

@@ -156,6 +156,8 @@ class Archives:
         """Adds what does not hold of archived months; of batches from a position on their records are looked at."""
         report.archives = [month.name for month in self.months]
         report.archives_given = self._folder is not None
+        if not self.months:
+            return
         sums = self._records(report, since)
         told = {month: counts for month, *counts in self._conn.execute(query("archive_told"))}
         for month in self.months:
@@ -170,8 +172,6 @@ class Archives:
 
     def _records(self, report: Report, since: int) -> dict[dt.date, _Sums]:
         found: dict[dt.date, _Sums] = {}
-        if not self.months:
-            return found
         with self._conn.cursor(name="verify_archived", row_factory=dict_row) as cursor:
             cursor.itersize = 2000
             for row in cursor.execute(query("verify_archived"), {"since": since}):

@@ -122,11 +122,11 @@ def require_here(conn: Connection, day: dt.date) -> None:
         )
 
 
-def missing_entry(conn: Connection, entry_id: int) -> NotFound:
-    """What to raise about an entry that the database does not have: whether it may lie in an archive."""
+def missing_entry(conn: Connection, entry_id: int, otherwise: str) -> NotFound:
+    """What to raise about an entry that the database does not have: in which archive it may lie, ``otherwise`` that."""
     some = [one for one in months(conn) if one.first_entry <= entry_id <= one.last_entry]
     if not some:
-        return NotFound(f"there is no log entry {entry_id}; `limits log list` shows those there are")
+        return NotFound(otherwise)
     where = " or ".join(
         f"{one.file_name} ({one.name}, entries from {one.first_entry} to {one.last_entry})" for one in some
     )

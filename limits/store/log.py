@@ -216,7 +216,8 @@ def entry(conn: psycopg.Connection[Any], entry_id: int) -> LogEntry:
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
         found = cursor.execute(query("log_entry"), {"entry_id": entry_id}).fetchone()
     if found is None:
-        raise archives.missing_entry(conn, entry_id)
+        none = f"there is no log entry {entry_id}; `limits log list` shows those there are"
+        raise archives.missing_entry(conn, entry_id, none)
     return found
 
 

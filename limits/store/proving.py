@@ -28,7 +28,7 @@ def prove(conn: Connection, entry_id: int) -> dict[str, Any]:
     with one_state(conn), conn.cursor(binary=True) as cursor:
         found = cursor.execute(query("prove_entry"), {"entry_id": entry_id}).fetchone()
         if found is None:
-            raise archives.missing_entry(conn, entry_id)
+            raise archives.missing_entry(conn, entry_id, f"there is no entry {entry_id} in the log")
         batch_id, sequence, entry, record, position = found
         if batch_id is None:
             raise NotSealed(

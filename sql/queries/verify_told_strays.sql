@@ -4,6 +4,5 @@ SELECT t.what, t.entry_id, t.user_id, t.review_id FROM (
     UNION ALL
     SELECT 'waiting change', w.entry_id, w.user_id, w.review_id, w.as_of FROM limits_read.pending_changes w) t
  WHERE NOT EXISTS (SELECT FROM limits_read.adjustment_log l WHERE l.entry_id = t.entry_id AND l.as_of = t.as_of)
-   AND NOT EXISTS (SELECT FROM limits_read.archived_months a
-                    WHERE t.as_of >= a.month AND t.as_of < (a.month + interval '1 month')::date)
+   AND date_trunc('month', t.as_of::timestamp)::date NOT IN (SELECT month FROM limits_read.archived_months)
  ORDER BY 2 LIMIT %(many)s

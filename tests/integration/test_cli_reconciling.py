@@ -36,7 +36,7 @@ def test_the_log_is_reconciled(settings: Settings, conn: Connection, done: str) 
     assert limits(settings, "log", "reconcile").stdout == "all adds up: 2 users and 1 review\n"
     assert limits(settings, "log", "reconcile", "--user", "1").stdout == "all adds up: 1 user\n"
     assert answer(settings, "log", "reconcile", "--review", done) == {
-        "ok": True, "users": 2, "reviews": 1, "mismatches": 0, "first": [],
+        "ok": True, "users": 2, "reviews": 1, "mismatches": 0, "archives": [], "first": [],
     }  # fmt: skip
     assert "exclude each other" in refused(settings, "log", "reconcile", "--user", "1", "--review", done, code=2)
     assert "no review 99" in refused(settings, "log", "reconcile", "--review", "99", code=2)
