@@ -280,7 +280,7 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     from limits.cli.story import budget_line, reconciled_lines, story_lines, time_line, unapplied_lines
     from limits.money import money
     from limits.policy import parse_policy
-    from limits.store import gates, pending, policies, recomputes, reconciling, reviews, status
+    from limits.store import archives, gates, pending, policies, recomputes, reconciling, reviews, status
     from limits.terminal import say
 
     seen = reviews.progress(conn, row.review_id)
@@ -310,6 +310,8 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     if row.exposure_before_minor is not None and row.exposure_after_minor is not None:
         before, after = (money(n, exponent, currency) for n in (row.exposure_before_minor, row.exposure_after_minor))
         say(f"  exposure   {before} before, {after} after")
+    if (month := archives.of_day(conn, row.business_date)) is not None:
+        say(f"  archived   {archives.in_words([month])}")
     if budget is not None:
         say(f"  budget     {budget_line(budget, (exponent, currency))}")
     events = gates.events(conn, row.review_id)

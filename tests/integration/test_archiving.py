@@ -226,6 +226,13 @@ def test_nothing_is_decided_as_of_an_archived_date(database: Database, log: Made
     for day in ("2021-03-31", "2020-12-31"):
         with pytest.raises(psycopg.Error, match="nothing is decided as of"):
             log.conn.execute(review.replace("2021-03-31", day).encode())
+    # Whoever archives just now is waited for, by a date that may go and by no other.
+    with database.connect("owner", "archiving") as other, other.transaction():
+        other.execute("SELECT FROM limits.turns WHERE turn = 'month' FOR UPDATE")
+        log.conn.execute("SET lock_timeout = '200ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            log.conn.execute(review.replace("2021-03-31", "2021-04-30").encode())
+        log.conn.execute(review.replace("2021-03-31", "2026-06-30").encode())
     log.conn.execute(review.replace("2021-03-31", "2021-04-30").encode())
 
 

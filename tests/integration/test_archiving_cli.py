@@ -84,8 +84,8 @@ def test_verifying_without_the_archives_is_no_success(limits: Call, log: MadeLog
     state = log.file.with_name("checkpoints.verified")
     code, out, _ = limits(*verify)
     assert code == 1 and out.startswith(
-        "NOT LOOKED AT: 20 entries of 2021-03, which lie in archives; add --archives FOLDER, or --without-archives to leave "
-        "them out what was looked at holds: 35 entries in "
+        "NOT LOOKED AT: 20 entries of 2021-03, which lie in archives; add --archives FOLDER, or --without-archives to "
+        "leave them out what was looked at holds: 35 entries in "
     )
     assert json.loads(limits(*verify, "--json")[1])["holds"] is False
     code, out, _ = limits(*verify, "--without-archives")
