@@ -247,21 +247,23 @@ BEGIN
          WHERE k.user_id BETWEEN p_from AND p_to
          GROUP BY k.user_id
     ), odd AS (
-        SELECT coalesce(c.user_id, a.user_id) AS user_id, c.user_id IS NULL AS lost, c.limit_minor, c.version,
-               c.opening_limit_minor AS opening, coalesce(a.entries, 0) + coalesce(a.kept_changes, 0) AS entries,
-               coalesce(a.delta, 0) + coalesce(a.kept_delta, 0) AS delta,
-               coalesce(a.changes, 0) + coalesce(a.kept_changes, 0) AS changes, a.first, a.jump, a.skip,
-               a.ended, coalesce(a.kept_version, 0) AS kept_version, a.kept_delta, a.kept_changes
+        SELECT coalesce(c.user_id, a.user_id, k.user_id) AS user_id, c.user_id IS NULL AS lost, c.limit_minor, c.version,
+               c.opening_limit_minor AS opening, coalesce(a.entries, 0) + coalesce(k.changes, 0) AS entries,
+               coalesce(a.delta, 0) + coalesce(k.delta, 0) AS delta,
+               coalesce(a.changes, 0) + coalesce(k.changes, 0) AS changes, a.first, a.jump, a.skip,
+               k.ended, coalesce(k.version, 0) AS kept_version, k.delta AS kept_delta, k.changes AS kept_changes
           FROM (SELECT * FROM limits.credit_lines x WHERE x.user_id BETWEEN p_from AND p_to) c
-          FULL JOIN (SELECT coalesce(t.user_id, k.user_id) AS user_id, t.entries, t.delta, t.changes, t.first, t.jump,
-                            t.skip, k.ended, k.version AS kept_version, k.delta AS kept_delta, k.changes AS kept_changes
-                       FROM added t FULL JOIN kept k ON k.user_id = t.user_id) a ON a.user_id = c.user_id
-         WHERE (c.limit_minor = c.opening_limit_minor + coalesce(a.delta, 0) + coalesce(a.kept_delta, 0)
-                AND c.version = coalesce(a.changes, 0) + coalesce(a.kept_changes, 0)
-                AND (a.first[2] = coalesce(a.ended, c.opening_limit_minor)
-                     AND a.first[3] = coalesce(a.kept_version, 0)) IS NOT FALSE
-                AND (a.ended = c.opening_limit_minor + a.kept_delta AND a.kept_version = a.kept_changes) IS NOT FALSE
-                AND a.jump IS NULL AND a.skip IS NULL) IS NOT TRUE
+          FULL JOIN added a ON a.user_id = c.user_id
+          FULL JOIN kept k ON k.user_id = coalesce(c.user_id, a.user_id)
+         WHERE (a.jump IS NULL AND a.skip IS NULL
+                -- Of the many of whom nothing is archived nothing more is added up.
+                AND CASE WHEN k.user_id IS NULL
+                    THEN c.limit_minor = c.opening_limit_minor + coalesce(a.delta, 0) AND c.version = coalesce(a.changes, 0)
+                         AND (a.first[2] = c.opening_limit_minor AND a.first[3] = 0) IS NOT FALSE
+                    ELSE c.limit_minor = c.opening_limit_minor + coalesce(a.delta, 0) + k.delta
+                         AND c.version = coalesce(a.changes, 0) + k.changes
+                         AND (a.first[2] = k.ended AND a.first[3] = k.version) IS NOT FALSE
+                         AND k.ended = c.opening_limit_minor + k.delta AND k.version = k.changes END) IS NOT TRUE
     )
     SELECT v.what, NULL::bigint, NULL::integer, o.user_id, v.entry_id, v.said, v.counted
       FROM odd o
