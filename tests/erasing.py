@@ -27,8 +27,8 @@ TODAY = dt.datetime.now(dt.UTC).date()
 
 #: Where rows of a user stay: what the log, the sums and the record of the erasure stand on.
 KEPT = {
-    "users", "credit_lines", "adjustment_log", "outbox", "pending_changes", "notices", "overrides", "review_exceptions",
-    "shards", "challenger_failures", "erasures", "erasure_proposals",
+    "users", "credit_lines", "adjustment_log", "archived_lines", "outbox", "pending_changes", "notices", "overrides",
+    "review_exceptions", "shards", "challenger_failures", "erasures", "erasure_proposals",
 }  # fmt: skip
 #: A portfolio whose raises are cut by a budget.
 BUDGET = {"breakers__population_bps": "1000000\n\n[budget]\nexposure_bps = 2000"}

@@ -1,4 +1,4 @@
--- depends: 0026_verifying
+-- depends: 0027_archiving
 -- Who a user is stands outside of the log, under a key of the user's own; and how a user is erased: the key is
 -- destroyed, what is known of the person is deleted, and the log goes on with a number that leads to nobody.
 -- docs/log.md says of every table what becomes of it.
@@ -252,6 +252,18 @@ BEGIN
     INSERT INTO limits.erasure_proposals (user_id, maker, reason) VALUES (p_user, btrim(p_actor), p_reason);
 END $$;
 
+-- The reviews that may have decided about a user: those of the log, and of archived months those whose shards had the
+-- number between their bounds. Their rows are found by their keys.
+CREATE FUNCTION limits.reviews_of(p_user bigint) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
+    SELECT l.review_id FROM limits.adjustment_log l WHERE l.user_id = p_user
+    UNION
+    SELECT s.review_id
+      FROM limits.archived_months m
+      JOIN limits.reviews r ON r.business_date >= m.month AND r.business_date < m.month + interval '1 month'
+      JOIN limits.shards s ON s.review_id = r.review_id AND p_user BETWEEN s.user_from AND s.user_to
+$$;
+
 -- Deletes and empties what is known of a user; how many rows of which table. The users, their lines, the log and what
 -- belongs to it stay, see docs/log.md.
 CREATE FUNCTION limits.delete_user_rows(p_user bigint) RETURNS jsonb
@@ -267,8 +279,7 @@ BEGIN
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_rows := v_rows || jsonb_build_object('event_keys', v_count);
     UPDATE limits.reviews r SET reason = '', idempotency_key = NULL, request_id = NULL
-     WHERE r.kind = 'recompute'
-       AND r.review_id IN (SELECT l.review_id FROM limits.adjustment_log l WHERE l.user_id = p_user);
+     WHERE r.kind = 'recompute' AND r.review_id IN (SELECT limits.reviews_of(p_user));
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_rows := v_rows || jsonb_build_object('reviews', v_count);
     -- The marks of packed users come last: whatever is deleted before them makes some.
@@ -296,12 +307,10 @@ DECLARE
     v_rows  jsonb := '{}';
     v_count bigint;
 BEGIN
-    UPDATE limits.notices n SET body = '{}', draft = NULL, delivered_to = '(erased)'
-     WHERE n.entry_id IN (SELECT l.entry_id FROM limits.adjustment_log l WHERE l.user_id = p_user);
+    UPDATE limits.notices n SET body = '{}', draft = NULL, delivered_to = '(erased)' WHERE n.user_id = p_user;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_rows := v_rows || jsonb_build_object('notices', v_count);
-    UPDATE limits.pending_changes c SET ended_reason = ''
-     WHERE c.entry_id IN (SELECT l.entry_id FROM limits.adjustment_log l WHERE l.user_id = p_user);
+    UPDATE limits.pending_changes c SET ended_reason = '' WHERE c.user_id = p_user;
     GET DIAGNOSTICS v_count = ROW_COUNT;
     v_rows := v_rows || jsonb_build_object('pending_changes', v_count);
     UPDATE limits.overrides SET reason = '(erased)', decided_reason = '', ended_reason = '' WHERE user_id = p_user;
@@ -356,13 +365,11 @@ BEGIN
     SELECT p_user, v_proposal.maker, v_proposal.session_role, v_proposal.proposed_at, v_proposal.reason,
            btrim(p_actor), v_counts || jsonb_build_object('challenger_log', count(*))
       FROM limits.challenger_log c
-     WHERE c.user_id = p_user
-       AND c.review_id IN (SELECT l.review_id FROM limits.adjustment_log l WHERE l.user_id = p_user)
+     WHERE c.user_id = p_user AND c.review_id IN (SELECT limits.reviews_of(p_user))
     RETURNING * INTO v_made;
-    -- A challenger decides beside the champion, so the log's reviews lead to all of these by their key.
+    -- A challenger decides beside the champion, so the reviews of the user lead to all of these by their key.
     DELETE FROM limits.challenger_log c
-     WHERE c.user_id = p_user
-       AND c.review_id IN (SELECT l.review_id FROM limits.adjustment_log l WHERE l.user_id = p_user);
+     WHERE c.user_id = p_user AND c.review_id IN (SELECT limits.reviews_of(p_user));
     RETURN v_made;
 END $$;
 
@@ -370,7 +377,7 @@ END $$;
 
 REVOKE EXECUTE ON FUNCTION limits.set_person, limits.share_erasing, limits.refuse_erased,
     limits.refuse_recompute_of_erased, limits.refuse_unless_erased, limits.why_not_erased, limits.propose_erasure,
-    limits.delete_user_rows, limits.empty_user_texts, limits.erase_user FROM PUBLIC;
+    limits.reviews_of, limits.delete_user_rows, limits.empty_user_texts, limits.erase_user FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION limits.set_person, limits.propose_erasure, limits.erase_user TO limits_operations;
 GRANT SELECT ON limits.persons, limits.person_keys, limits.person_lookup TO limits_operations;
 GRANT SELECT ON limits.erasures, limits.erasure_proposals TO limits_worker, limits_operations;

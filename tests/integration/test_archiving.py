@@ -20,7 +20,7 @@ from limits.log_notes import Known
 from limits.store import archives, archiving, failpoints, log_as_of, proving, verifying
 from limits.store.archiving import archive, obstacle
 from limits.store.db import Connection, Database, Role
-from tests.made_log import KEY, MadeLog, entries
+from tests.made_log import KEY, UNGUARDED, MadeLog, entries
 
 MARCH, APRIL, JUNE = dt.date(2021, 3, 1), dt.date(2021, 4, 1), dt.date(2021, 6, 1)
 KEYS = [KEY.public]
@@ -98,6 +98,27 @@ def test_a_month_goes_and_everything_is_still_verified(database: Database, log: 
     assert report.archives == ["2021-03", "2021-04"]
     blind = verify(log, None)
     assert blind.holds and (blind.unread, blind.archived_read) == (45, 0)
+
+
+def test_letters_and_challengers_of_an_archived_month_go_with_a_user_who_is_erased(
+    database: Database, log: MadeLog, folder: Path
+) -> None:
+    log.conn.execute("UPDATE limits.notices SET body = jsonb_build_object('to', 'Zoe')")
+    march = "SELECT user_id FROM limits.notices WHERE as_of < '2021-04-01' LIMIT 1"
+    (user,) = log.conn.execute(march).fetchone() or (0,)
+    log.conn.execute(REVIEW.format("done"))
+    (review,) = log.conn.execute("SELECT max(review_id) FROM limits.reviews").fetchone() or (0,)
+    log.conn.execute(UNGUARDED)
+    log.conn.execute("""INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total)
+                        SELECT %s, 9, 1, 20, array_agg(n), 20 FROM generate_series(1, 20) n""", [review])  # fmt: skip
+    log.conn.execute("RESET session_replication_role")
+    take(database, log, folder)
+    assert log.conn.execute("SELECT FROM limits.adjustment_log WHERE user_id = %s", [user]).fetchone() is None
+    assert log.conn.execute("SELECT limits.reviews_of(%s)", [user]).fetchall() == [(review,)]
+    (counts,) = log.conn.execute("SELECT limits.delete_user_rows(%s)", [user]).fetchone() or ({},)
+    assert counts["notices"] > 0
+    bodies = log.conn.execute("SELECT user_id = %s, body::text FROM limits.notices GROUP BY 1, 2", [user]).fetchall()
+    assert sorted(bodies) == [(False, '{"to": "Zoe"}'), (True, "{}")]
 
 
 def test_only_what_came_since_is_asked_for(database: Database, log: MadeLog, folder: Path) -> None:

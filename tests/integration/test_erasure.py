@@ -74,7 +74,7 @@ def test_nothing_is_left_but_what_the_log_stands_on(conn: Connection) -> None:
     assert saying(conn, REFERENCE) == set(), "the reference is encrypted"
     written = {"overrides", "quarantine", "reviews", "limit_requests", "fraud_clearances", "pending_changes"}
     assert written <= saying(conn, NAME), "there is something to be found"
-    unseen = {"decided_meanwhile", "erasures", "erasure_proposals"}
+    unseen = {"decided_meanwhile", "archived_lines", "erasures", "erasure_proposals"}
     named = {name for name, columns in tables(conn).items() if "user_id" in columns}
     assert named - set(before) <= unseen, "of all else there is a row, so that its absence says something"
 
