@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json as json_module
-import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, streams
 from limits.cli.log_verify import PublicKeyOption, counting, read_keys
 
 Output = Annotated[
@@ -90,7 +86,7 @@ def export_proof(
     ):
         left_out = archives.of_days(conn, since, until)  # type: ignore[arg-type]  # dates by their parser
         newest = proving.newest(conn)
-        with _whole(file) as target:
+        with streams.target(file) as target:
             batches, entries = proof_file.write(conn, target, newest, wanted, progress)
     note(
         f"{entries:,} entries in {batches:,} batches written to {file}, up to the checkpoint of "
@@ -101,26 +97,6 @@ def export_proof(
 
 
 def _write(output: Path | None, found: dict[str, Any]) -> None:
-    text = json_module.dumps(found, indent=2) + "\n"
-    if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    with _whole(output) as file:
-        file.write(text.encode())
-
-
-@contextlib.contextmanager
-def _whole(path: Path) -> Iterator[BinaryIO]:
-    """A file that is complete under its name, or not there at all."""
-    from limits.errors import InputError
-
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("xb") as file:
-            yield file
-        part.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with streams.target(output) as file:
+        file.write(f"{json_module.dumps(found, indent=2)}\n".encode())
+        file.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import json as json_module
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from limits.cli import common
+from limits.cli import common, streams
 
 if TYPE_CHECKING:
     from limits.checkpoint import PublicKey
@@ -185,17 +184,12 @@ def _remember(state: Path, newest: Noted) -> None:
     """Beside the checkpoints and not in the database, which is what is under suspicion."""
     from limits.errors import InputError
 
-    part = state.with_name(f".{state.name}.{os.getpid()}.part")
     said = {"checkpoint": newest.number, "digest": newest.digest.hex()}
     try:
-        part.write_text(json_module.dumps(said) + "\n", encoding="utf-8")
-        part.replace(state)
-    except OSError as error:
-        raise InputError(
-            f"the log holds, but that cannot be written to {state} ({error.strerror or error}); name one with --state"
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+        with streams.target(state) as file:
+            file.write(f"{json_module.dumps(said)}\n".encode())
+    except InputError as error:
+        raise InputError(f"the log holds, but that is not remembered: {error}; name one with --state") from None
 
 
 # Showing ----------------------------------------------------------------------------------------

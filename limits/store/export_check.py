@@ -101,6 +101,9 @@ class _Check:
             self._add(Finding("record_unreadable", f"{error}").at(**where))
             return
         self._in_order(leaf, growth)
+        if leaf.batch_id is None and not (growth is not None and leaf.position == 0 and _is_origin(leaf.record)):
+            what = "it is no batch, and not the record of what the log begins with"
+            self._add(Finding("batch_unnamed", what).at(**where))
         if growth is not None:
             entries = len(leaf.stored) if leaf.stored else _origin_entries(leaf.record)
             self._add(*growth.leaf(digest, entries))
@@ -138,6 +141,14 @@ class _Check:
         before = self._lanes.get(lane, ZEROS)
         self._lanes[lane] = digest
         return before
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        OriginRecord.parse(text)
+    except EntryError:
+        return False
+    return True
 
 
 def _origin_entries(text: str) -> int:

@@ -148,7 +148,7 @@ class ProofFile:
                 raise ValueError
         except OSError as error:
             raise InputError(f"the export {path} cannot be read: {error.strerror or error}") from None
-        except (pa.ArrowException, KeyError, TypeError, ValueError):
+        except (pa.ArrowException, KeyError, TypeError, ValueError, RecursionError):
             raise InputError(f"{path} is no export that limits log export-proof writes in format {FORMAT!r}") from None
         self.path = path
 
@@ -181,6 +181,8 @@ def _rows(table: pa.Table) -> Iterator[Leaf]:
     for row, (position, batch_id, record, path) in enumerate(rows):
         start, stop = int(cuts[row]), int(cuts[row + 1])
         stored = None
+        if batch_id is None and start != stop:
+            raise ValueError("entries of no batch")
         if batch_id is not None:
             mine = offsets[start : stop + 1]
             stored = Stored(

@@ -225,6 +225,24 @@ def test_a_forged_export_is_seen(
     assert found and found[0].position == position, report.tally.kept
 
 
+@pytest.mark.parametrize("wanted", [{}, {"review_id": 1}])
+@pytest.mark.parametrize("entries_too", [True, False])
+def test_a_batch_without_its_number_is_not_passed_over(
+    conn: Connection, log: MadeLog, tmp_path: Path, wanted: dict[str, Any], entries_too: bool
+) -> None:
+    path = tmp_path / "x.parquet"
+    export(conn, path, **wanted)
+    columns: dict[str, Any] = {"batch_id": lambda values: [None] * len(values)}
+    if entries_too:
+        columns |= dict.fromkeys(("entry", "entry_id"), lambda values: [[] for _ in values])
+        report = check_export(log, rewritten(path, **columns))
+        count = pq.read_metadata(path).num_rows - (not wanted)
+        assert report.tally.kinds["batch_unnamed"] == count, "every one but the origin"
+    else:
+        with pytest.raises(InputError, match="damaged: entries of no batch"):
+            check_export(log, rewritten(path, **columns))
+
+
 def test_an_export_without_one_of_its_batches_is_seen(conn: Connection, log: MadeLog, tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     export(conn, path)

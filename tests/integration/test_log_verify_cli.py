@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -95,9 +97,23 @@ def test_what_cannot_be_used_is_2_and_one_sentence(settings: Settings, log: Made
         (["prove", "x"], "is not a number"),
         (["consistency", "2", "1", "--public-key", str(log.public)], "name the older one first"),
         (["export-proof", str(tmp_path / "no" / "where")], "cannot write"),
+        (["prove", "5", "--output", ""], "cannot write"),
+        (["prove", "5", "--output", "x" * 300], "cannot write"),
+        (["verify", *files(log), "--sealed-within", "1e12"], "not a valid int"),
         (["export-proof", odd, "--from", "2026-02-01", "--to", "2026-01-01"], "nothing can match"),
     ):
         done = limits(settings, "log", *arguments)
         assert done.returncode == 2, (arguments, done.stderr)
         assert says in " ".join(done.stderr.split()), (arguments, done.stderr)
         assert done.stdout == ""
+
+
+def test_a_device_stays_one(settings: Settings, log: MadeLog, tmp_path: Path) -> None:  # noqa: F811
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for arguments in (["prove", "5", "--output", str(pipe)], ["verify", *files(log), "--state", str(pipe)]):
+        done = limits(settings, "log", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert stat.S_ISFIFO(pipe.stat().st_mode) and json.loads(os.read(reader, 65536))
+    os.close(reader)
