@@ -99,7 +99,7 @@ def test_what_cannot_be_used_is_2_and_one_sentence(settings: Settings, log: Made
         (["export-proof", str(tmp_path / "no" / "where")], "cannot write"),
         (["prove", "5", "--output", ""], "cannot write"),
         (["prove", "5", "--output", "x" * 300], "cannot write"),
-        (["verify", *files(log), "--sealed-within", "1e12"], "not a valid int"),
+        (["verify", *files(log), "--sealed-within", "1e12"], "should be a valid integer"),
         (["export-proof", odd, "--from", "2026-02-01", "--to", "2026-01-01"], "nothing can match"),
     ):
         done = limits(settings, "log", *arguments)
