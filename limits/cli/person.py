@@ -175,10 +175,12 @@ def _read(file: Path | None) -> str:
 
     try:
         if file is None:
-            body = sys.stdin.buffer.read(_MOST_BYTES)
+            body = sys.stdin.buffer.read(_MOST_BYTES + 1)
         else:
             with file.open("rb") as opened:
-                body = opened.read(_MOST_BYTES)
+                body = opened.read(_MOST_BYTES + 1)
+        if len(body) > _MOST_BYTES:
+            raise InputError(f"a reference of more than {_MOST_BYTES:,} bytes is none")
         return body.decode()
     except OSError as error:
         raise InputError(f"{file or 'standard input'} cannot be read: {error.strerror or error}") from None

@@ -1,8 +1,9 @@
 """Who a user is, kept sealed outside of the log; and erasing: proposed by one person, carried out by another.
 
-The lender's own reference of a user is encrypted here, under a key of the user's own, before it goes to the database:
-no statement holds it, and so no log of the server does. What erasing does is one function of the database
-(migration 0028); this module calls it and turns what it refuses into the product's errors.
+The lender's own reference of a user is encrypted here, under a key of the user's own, before it goes to the database,
+and both go there as data of a COPY: neither stands in a statement, and so neither in a log of the server. What erasing
+does is one function of the database (migration 0028); this module calls it and turns what it refuses into the product's
+errors.
 """
 
 from __future__ import annotations
@@ -90,13 +91,11 @@ def put(conn: Connection, user_id: int, reference: str, *, actor: str) -> None:
     """
     text = clean(reference)
     key, nonce = secrets.token_bytes(KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
-    parameters = {
-        "user_id": user_id, "key": key, "nonce": nonce, "actor": actor,
-        "sealed": AESGCM(key).encrypt(nonce, text.encode(), _bound_to(user_id)),
-        "lookup": _lookup(conn, text),
-    }  # fmt: skip
-    with in_words():
-        conn.execute(query("person_set"), parameters)
+    sealed = AESGCM(key).encrypt(nonce, text.encode(), _bound_to(user_id))
+    lookup = _lookup(conn, text)
+    with in_words(), conn.cursor() as cursor, cursor.copy(query("person_set")) as copy:
+        copy.set_types(["int8", "bytea", "bytea", "bytea", "bytea", "text"])
+        copy.write_row((user_id, key, nonce, sealed, lookup, actor))
 
 
 def get(conn: Connection, user_id: int) -> Person:

@@ -7,6 +7,15 @@
 
 SET LOCAL ROLE limits_owner;
 
+-- A name without what does not tell two people apart, as in 0011: case, spaces, and signs that cannot be seen, by now
+-- all those that Unicode calls ignorable.
+CREATE OR REPLACE FUNCTION limits.person(p_name text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT lower(regexp_replace(normalize(p_name, NFKC),
+        '[\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164'
+        '\ufe00-\ufe0f\ufeff\uffa0\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]+', '', 'g'));
+$$;
+
 -- Who a user is -----------------------------------------------------------------------------
 
 -- The key of each user's reference, 32 random bytes, made anew whenever the reference is set. A table of its own, so
@@ -39,23 +48,28 @@ CREATE TABLE limits.person_lookup (
 INSERT INTO limits.person_lookup (key)
 VALUES (sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 
--- The one way to write both, so that never one is there without the other. Key, nonce and digest are the caller's:
--- the text itself is in no statement, and so in no log of the server.
-CREATE FUNCTION limits.set_person(p_user bigint, p_key bytea, p_nonce bytea, p_sealed bytea, p_lookup bytea,
-                                  p_actor text) RETURNS void
+-- The one way to write both, so that never one is there without the other: a row that is put in here goes on to the
+-- two tables. By COPY, whose data stand in no log of the server, as the parameters of any other statement may: with the
+-- key and the sealed bytes beside each other a log would lead to the person for as long as it is kept.
+CREATE VIEW limits.person_intake AS
+SELECT p.user_id, NULL::bytea AS key, p.nonce, p.sealed, p.lookup, p.actor FROM limits.persons p WHERE false;
+
+CREATE FUNCTION limits.take_person() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM limits.users u WHERE u.user_id = p_user) THEN
-        RAISE EXCEPTION 'there is no user %', p_user USING ERRCODE = 'LM031';
+    IF NOT EXISTS (SELECT FROM limits.users u WHERE u.user_id = NEW.user_id) THEN
+        RAISE EXCEPTION 'there is no user %', NEW.user_id USING ERRCODE = 'LM031';
     END IF;
     INSERT INTO limits.persons AS p (user_id, nonce, sealed, lookup, actor)
-    VALUES (p_user, p_nonce, p_sealed, p_lookup, btrim(p_actor))
+    VALUES (NEW.user_id, NEW.nonce, NEW.sealed, NEW.lookup, btrim(NEW.actor))
     ON CONFLICT (user_id) DO UPDATE
        SET nonce = excluded.nonce, sealed = excluded.sealed, lookup = excluded.lookup, actor = excluded.actor,
            session_role = session_user, set_at = clock_timestamp();
-    INSERT INTO limits.person_keys AS k (user_id, key) VALUES (p_user, p_key)
+    INSERT INTO limits.person_keys AS k (user_id, key) VALUES (NEW.user_id, NEW.key)
     ON CONFLICT (user_id) DO UPDATE SET key = excluded.key, made_at = clock_timestamp();
+    RETURN NULL;
 END $$;
+CREATE TRIGGER take_person INSTEAD OF INSERT ON limits.person_intake FOR EACH ROW EXECUTE FUNCTION limits.take_person();
 
 -- What was erased -----------------------------------------------------------------------------
 
@@ -375,10 +389,11 @@ END $$;
 
 -- Who may -------------------------------------------------------------------------------------
 
-REVOKE EXECUTE ON FUNCTION limits.set_person, limits.share_erasing, limits.refuse_erased,
+REVOKE EXECUTE ON FUNCTION limits.take_person, limits.share_erasing, limits.refuse_erased,
     limits.refuse_recompute_of_erased, limits.refuse_unless_erased, limits.why_not_erased, limits.propose_erasure,
     limits.reviews_of, limits.delete_user_rows, limits.empty_user_texts, limits.erase_user FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION limits.set_person, limits.propose_erasure, limits.erase_user TO limits_operations;
+GRANT INSERT ON limits.person_intake TO limits_operations;
+GRANT EXECUTE ON FUNCTION limits.propose_erasure, limits.erase_user TO limits_operations;
 GRANT SELECT ON limits.persons, limits.person_keys, limits.person_lookup TO limits_operations;
 GRANT SELECT ON limits.erasures, limits.erasure_proposals TO limits_worker, limits_operations;
 GRANT SELECT ON limits_read.erasures, limits_read.erasure_proposals

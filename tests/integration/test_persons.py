@@ -57,6 +57,24 @@ def test_a_reference_is_found_and_read_and_stands_nowhere(conn: Connection, ops:
     assert rows[0][2] == rows[1][2] != rows[2][2]
 
 
+def test_a_server_that_logs_statements_does_not_log_what_leads_to_a_person(conn: Connection, scratch: Path) -> None:
+    builders.add_user(conn, 1)
+    conn.execute("SET log_statement = 'all'")
+    conn.execute("SET log_min_duration_statement = 0")
+    server_log = scratch / "home" / "log" / "postgresql.log"
+    before = server_log.stat().st_size
+    persons.put(conn, 1, "Kunde 4711", actor="Ann")
+    conn.execute("RESET log_statement")
+    conn.execute("RESET log_min_duration_statement")
+    with server_log.open("rb") as file:
+        file.seek(before)
+        said = file.read().decode(errors="replace")
+    assert "COPY limits.person_intake" in said, "statements are logged"
+    (key, sealed) = conn.execute("SELECT key, sealed FROM limits.person_keys, limits.persons").fetchone() or (b"", b"")
+    for secret in (bytes(key).hex(), bytes(sealed).hex(), "Kunde"):
+        assert secret not in said
+
+
 def test_setting_it_again_makes_a_new_key(conn: Connection, ops: Connection) -> None:
     builders.add_user(conn, 1)
     persons.put(ops, 1, "first", actor="Ann")
@@ -161,3 +179,15 @@ def re_line(out: str, name: str) -> int:
     """The number that a line of the output gives for a table."""
     (found,) = [line.split()[1] for line in out.splitlines() if line.split()[:1] == [name]]
     return int(found.replace(",", ""))
+
+
+def test_a_name_is_no_other_for_signs_that_nobody_sees(conn: Connection) -> None:
+    for sign in ("\u034f", "\u2064", "\u2066", "\ufe0f", "\U000e0041", "\u180e", "\u115f", "\u3164", " ", "\u00ad"):
+        (name,) = conn.execute("SELECT limits.person(%s)", (f"E{sign}va",)).fetchone() or ("",)
+        assert name == "eva", ascii(sign)
+
+
+def test_a_reference_that_is_too_long_is_not_cut(conn: Connection, limits: Call) -> None:
+    builders.add_user(conn, 1)
+    code, _, said = limits("person", "set", "1", given=b"good" + b" " * 5000 + b"other")
+    assert code == 2 and "more than 4,096 bytes" in said
