@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -112,7 +113,7 @@ def archive(
         if (why := obstacle(conn, month)) is not None:
             raise ArchiveRefused(f"the log of {name_of(month)} is not archived: {why}")
         path = folder / file_name(month)
-        reused = path.exists()
+        reused = _is_there(path)
         if not reused:
             _write(conn, month, path)
             reach("archive:written")
@@ -146,13 +147,14 @@ def _write(conn: Connection, month: dt.date, path: Path) -> None:
     }  # fmt: skip
     part = path.with_name(f".{path.name}.part")
     try:
+        part.unlink(missing_ok=True)  # of a run that was killed
         with one_state(conn):
             newest = proving.newest(conn)
             until = newest.checkpoint.tree_size
             for group in Reader(conn).ahead("verify_batches", **wanted, since=0, until=until):
                 for batch, stored in group:
                     _require(check_batch(batch, stored), month)
-            with part.open("wb") as file:
+            with part.open("xb") as file:  # never through a link that somebody put there
                 proof_file.write(conn, file, newest, wanted)
                 file.flush()
                 os.fsync(file.fileno())
@@ -163,7 +165,21 @@ def _write(conn: Connection, month: dt.date, path: Path) -> None:
     except NotFound as error:
         raise ArchiveRefused(f"the log of {name_of(month)} is not archived: {error}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a run before left the file. ArchiveRefused where something else has its name."""
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if not stat.S_ISREG(kind):
+        raise ArchiveRefused(f"{path} is no file of its own but a link, a folder or a device; move it away")
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

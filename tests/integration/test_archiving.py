@@ -14,7 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from limits.errors import ArchiveRefused, InArchive
+from limits.errors import ArchiveRefused, InArchive, InputError
 from limits.log_finding import Report
 from limits.log_notes import Known
 from limits.store import archives, archiving, failpoints, log_as_of, proving, verifying
@@ -272,6 +272,30 @@ def test_another_file_of_the_name_is_not_taken(database: Database, log: MadeLog,
     with pytest.raises(ArchiveRefused, match="is there and has other entries; move it away"):
         take(database, log, folder, APRIL)
     assert left(log.conn) == ["2021-04", "2026-06"]
+
+
+def test_an_archive_is_never_written_through_what_somebody_put_there(
+    database: Database, log: MadeLog, folder: Path, tmp_path: Path
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    name = folder / "log-2021-03.parquet"
+    name.symlink_to(precious)
+    with pytest.raises(ArchiveRefused, match="no file of its own but a link"):
+        take(database, log, folder)
+    name.unlink()
+    os.mkfifo(name)
+    with pytest.raises(ArchiveRefused, match="no file of its own but a link, a folder or a device"):
+        take(database, log, folder)
+    name.unlink()
+    part = folder / ".log-2021-03.parquet.part"
+    part.mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        take(database, log, folder)
+    part.rmdir()
+    part.symlink_to(precious)
+    take(database, log, folder)
+    assert precious.read_text() == "precious" and not name.is_symlink() and os.listdir(folder) == [name.name]
 
 
 # Killed, twice, and in the way --------------------------------------------------------------------
