@@ -259,7 +259,7 @@ def _entries(record: BatchRecord | None, stored: Stored, complete: bool) -> list
             record.delta_minor
         ):
             found.append(_differs("delta_differs", "the changes do not add up", delta, record.delta_minor))
-    of_rows = odd + list(_compared(stored, kept, entries))
+    of_rows = odd + list(_numbers(stored)) + list(_compared(stored, kept, entries))
     if stored.table is not None and record is not None:
         of_rows += list(_shared(record, stored.table))
     of_rows.sort(key=lambda pair: pair[0])
@@ -324,6 +324,14 @@ def _compared(stored: Stored, kept: Int, entries: Entries) -> Iterator[_Found]:
         ("waiting_user_id", entries.user_id, waits),
     ):
         yield from _unequal(name, kept, values[name], there[name], column, wanted)
+
+
+def _numbers(stored: Stored) -> Iterator[_Found]:
+    """Numbers of entries that do not ascend in their batch: they are not hashed, and were exchanged or made up."""
+    for row in (np.flatnonzero(np.diff(stored.entry_id) <= 0) + 1).tolist():
+        what = "its number is not above that of the entry before it in its batch"
+        expected = f"above {stored.entry_id[row - 1]}"
+        yield row, Finding("number_out_of_order", what, str(stored.entry_id[row]), expected)
 
 
 def _days(dates: Dates) -> tuple[Int, Bool]:

@@ -22,6 +22,7 @@ from limits.log_check import Batch, Stored, check_batch
 from limits.log_finding import KEPT, Finding, Report
 from limits.log_notes import Growth, Known, Noted, Row
 from limits.merkle import EMPTY, HASH_BYTES
+from limits.money import EXPONENTS
 from limits.record_text import INSTANT
 from limits.store.archive_check import Archives
 from limits.store.db import Connection
@@ -223,6 +224,7 @@ def _strays(conn: Connection, reader: Reader, report: Report) -> None:
     row = conn.execute(query("verify_counts")).fetchone()
     assert row is not None, "a SELECT without FROM gives a row"
     entries, notices, waiting = row
+    report.tally.add(*_currencies(conn))
     for batch_id, positions in conn.execute(query("verify_twice"), {"many": KEPT}):
         what = "it stands at more than one position"
         report.tally.add(Finding("batch_twice", what, f"{positions}", batch_id=batch_id, position=positions[1]))
@@ -233,6 +235,14 @@ def _strays(conn: Connection, reader: Reader, report: Report) -> None:
         for what, entry_id, user_id, review_id in conn.execute(query("verify_told_strays"), {"many": KEPT}):
             why = f"a {what} of an entry that the log does not have"
             report.tally.add(Finding("told_of_nothing", why, entry_id=entry_id, user_id=user_id, review_id=review_id))
+
+
+def _currencies(conn: Connection) -> Iterator[Finding]:
+    """Currencies whose minor unit is not the one of ISO 4217: every amount that people read would be another."""
+    for currency, exponent in conn.execute(query("verify_currencies")):
+        if exponent != (known := EXPONENTS.get(currency)):
+            what = f"the number of decimals of {currency} is not the one that amounts were written with"
+            yield Finding("currency_differs", what, str(exponent), None if known is None else str(known))
 
 
 def _stray(

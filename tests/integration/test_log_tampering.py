@@ -437,6 +437,13 @@ TAMPERING: dict[str, tuple[Callable[[World], None], str, int | tuple[int, int] |
         lambda w: run(w.conn, "INSERT INTO limits.notices (entry_id, review_id, user_id, kind, as_of, due_on) "
                               "VALUES (9000, 1, 9000, 'raised', '2026-06-30', '2026-07-30')"),
         "told_of_nothing", None, None, None),
+    "numbers of two entries change places": (
+        lambda w: w.forge("UPDATE limits.adjustment_log l SET entry_id = o.entry_id FROM limits.adjustment_log o "
+                          "WHERE l.batch_id = %(b)s AND o.batch_id = %(b)s AND l.sequence IN (6, 8) "
+                          "AND o.sequence = 14 - l.sequence"), "number_out_of_order", BATCH, 7, None),
+    "decimals of a currency": (
+        lambda w: run(w.conn, "UPDATE limits.currencies SET exponent = 0 WHERE currency = 'CZK'"),
+        "currency_differs", None, None, None),
     "day of a waiting change": (beside("pending_changes", WAITING, "UPDATE TABLE SET effective_on = effective_on + 1"),
                                 "waiting_differs", BATCH, WAITING, None),
     "amount of a waiting change": (beside("pending_changes", WAITING, "UPDATE TABLE SET proposed_minor = 1"),
