@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from limits.cli import common, streams
-from limits.cli.log_verify import PublicKeyOption, counting, read_keys
+from limits.cli.log_verify import PublicKeyOption, counting, default_paths, read_keys
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to. Default: standard output.")
@@ -25,17 +25,24 @@ def register(log: typer.Typer) -> None:
 
 def prove(
     entry_id: Annotated[int, common.number_argument("ENTRY_ID", "Number of the entry.")],
+    public_key: PublicKeyOption = None,
     output: Output = None,
 ) -> None:
-    """Proof that an entry stands in the log, as JSON; limits log verify --proof FILE checks it with no database."""
+    """Proof that an entry stands in the log, as JSON, and checked; 1 where anything does not hold that it rests on.
+
+    limits log verify --proof FILE checks it with no database.
+    """
     from limits.store import proving
     from limits.terminal import note
 
+    named = public_key or default_paths().public_keys
+    keys = read_keys(named) if public_key is not None or named.exists() else None
     with common.database() as database, database.connect("auditor", "limits log prove") as conn:
-        found = proving.prove(conn, entry_id)
+        found = proving.prove(conn, entry_id, keys)
     _write(output, found)
     hashes = len(found["batch"]["path"]) + len(found["log"]["path"])
-    note(f"entry {entry_id} is proved by {hashes} hashes{f', written to {output}' if output else ''}")
+    unsigned = "" if keys is not None else f"; who signed it was not checked, for there are no public keys at {named}"
+    note(f"entry {entry_id} is proved by {hashes} hashes{f', written to {output}' if output else ''}{unsigned}")
 
 
 def consistency(
@@ -53,8 +60,8 @@ def consistency(
     keys = None if sizes else read_keys(public_key)
     with common.database() as database, database.connect("auditor", "limits log consistency") as conn:
         found = proving.consistency(conn, old, new, sizes=sizes)
-    _write(output, found)
     leaves = log_proof.check_consistency(found, keys)
+    _write(output, found)
     note(f"the log of {leaves[1]:,} leaves begins with that of {leaves[0]:,}: {len(found['path'])} hashes prove it")
     if sizes:
         note("nobody has signed trees of just any size: limits log verify --proof takes proofs between checkpoints")
