@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limits.cli import common, streams
+from limits.cli.log_verdict import several
 from limits.cli.log_verify import PublicKeyOption, counting, default_paths, read_keys
+
+if TYPE_CHECKING:
+    from limits.errors import NotFound
+    from limits.store.db import Connection
 
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to. Default: standard output.")
@@ -95,12 +100,26 @@ def export_proof(
         newest = proving.newest(conn)
         with streams.target(file) as target:
             batches, entries = proof_file.write(conn, target, newest, wanted, progress)
+            if not entries:  # said before the file has its name
+                raise _nothing(conn, review, archives.in_words(left_out) if left_out else None)
     note(
-        f"{entries:,} entries in {batches:,} batches written to {file}, up to the checkpoint of "
+        f"{several(entries, 'entry')} in {several(batches, 'batch')} written to {file}, up to the checkpoint of "
         f"{newest.checkpoint.at:%Y-%m-%d %H:%M:%S} UTC; what came later is left out"
     )
     if left_out:
         note(f"not exported: {archives.in_words(left_out)}")
+
+
+def _nothing(conn: Connection, review: int | None, archived: str | None) -> NotFound:
+    """Why there is nothing to export."""
+    from limits.errors import InArchive, NotFound
+    from limits.store import reviews
+
+    if review is not None:
+        reviews.get(conn, review)
+    if archived is not None:
+        return InArchive(f"no entry to export lies in the database: {archived}")
+    return NotFound("no entry of the log that is sealed matches: there is nothing to export, and no file is written")
 
 
 def _write(output: Path | None, found: dict[str, Any]) -> None:
