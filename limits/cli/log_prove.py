@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as json_module
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from limits.cli import common, streams
+from limits.cli.log_proved import grown
 from limits.cli.log_verdict import several
 from limits.cli.log_verify import PublicKeyOption, counting, default_paths, read_keys
 
@@ -41,13 +43,14 @@ def prove(
     from limits.terminal import note
 
     named = public_key or default_paths().public_keys
-    keys = read_keys(named) if public_key is not None or named.exists() else None
+    keys = read_keys(named) if public_key is not None or os.path.exists(named) else None
     with common.database() as database, database.connect("auditor", "limits log prove") as conn:
         found = proving.prove(conn, entry_id, keys)
     _write(output, found)
     hashes = len(found["batch"]["path"]) + len(found["log"]["path"])
     unsigned = "" if keys is not None else f"; who signed it was not checked, for there are no public keys at {named}"
-    note(f"entry {entry_id} is proved by {hashes} hashes{f', written to {output}' if output else ''}{unsigned}")
+    where = f", written to {output}" if output else ""
+    note(f"entry {entry_id} is proved by {several(hashes, 'hash')}{where}{unsigned}")
 
 
 def consistency(
@@ -58,17 +61,22 @@ def consistency(
     output: Output = None,
 ) -> None:
     """Proof that the log only grew between two checkpoints, as JSON, and checked; 1 where history was rewritten."""
-    from limits import log_proof
+    from limits import checkpoint, log_proof
     from limits.store import proving
     from limits.terminal import note
 
     keys = None if sizes else read_keys(public_key)
     with common.database() as database, database.connect("auditor", "limits log consistency") as conn:
         found = proving.consistency(conn, old, new, sizes=sizes)
-    leaves = log_proof.check_consistency(found, keys)
+    old, new = log_proof.check_consistency(found, keys)
     _write(output, found)
-    note(f"the log of {leaves[1]:,} leaves begins with that of {leaves[0]:,}: {len(found['path'])} hashes prove it")
-    if sizes:
+    hashes = len(found["path"])
+    by = f"{several(hashes, 'hash')} prove{'s' if hashes == 1 else ''} it"
+    if not sizes:
+        said = [checkpoint.parse(found[side]["checkpoint"]).checkpoint for side in ("old", "new")]
+        note(f"{grown(*said)}: {by}")
+    else:
+        note(f"the tree of {several(new, 'leaf')} holds all of that of {several(old, 'leaf')}: {by}")
         note("nobody has signed trees of just any size: limits log verify --proof takes proofs between checkpoints")
 
 

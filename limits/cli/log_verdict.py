@@ -14,11 +14,12 @@ SHOWN = 20
 #: Of checkpoints, where these have no number.
 _OF_CHECKPOINTS = ("no_checkpoint", "checkpoint_not_in_file", "signature_wrong")
 _PLURAL = {"entry": "entries", "batch": "batches", "checkpoint": "checkpoints"}
+_ODD = {"hash": "hashes", "leaf": "leaves"}
 
 
 def several(count: int, one: str) -> str:
     """How many, in words: 1 batch, 2,000 batches."""
-    return f"{count:,} {one if count == 1 else _PLURAL.get(one, f'{one}s')}"
+    return f"{count:,} {one if count == 1 else (_PLURAL | _ODD).get(one, f'{one}s')}"
 
 
 def clock(at: dt.datetime) -> str:

@@ -7,11 +7,12 @@ import datetime as dt
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, log_state, log_verdict
+from limits.cli import common, log_proved, log_state, log_verdict
+from limits.cli.log_proved import open_checkpoints
 
 if TYPE_CHECKING:
     from limits.checkpoint import PublicKey
@@ -78,7 +79,7 @@ def verify(
         raise typer.BadParameter("--archives and --without-archives exclude each other; name one of them")
     keys = read_keys(public_key)
     if proof is not None:
-        _proof(proof, keys, checkpoints, json)
+        log_proved.show(proof, keys, checkpoints, json)
         return
     path = checkpoints or default_paths().checkpoints
     if export is not None:
@@ -148,21 +149,6 @@ def read_keys(path: Path | None) -> list[PublicKey]:
     return checkpoint.read_public_keys(text)
 
 
-@contextlib.contextmanager
-def open_checkpoints(path: Path) -> Iterator[TextIO]:
-    """The lines of a file of checkpoints. Bytes that are no text make a checkpoint that nobody signed."""
-    from limits.errors import InputError
-
-    try:
-        file = path.open(encoding="utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        raise InputError(
-            f"the checkpoints {path} cannot be read ({error.strerror or error}); name their file with --checkpoints"
-        ) from None
-    with file:
-        yield file
-
-
 # Showing ----------------------------------------------------------------------------------------
 
 
@@ -181,64 +167,3 @@ def counting() -> Iterator[Callable[[int, int], None]]:
         yield tell
     finally:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-# Proofs -----------------------------------------------------------------------------------------
-
-
-def _proof(path: Path, keys: list[PublicKey], checkpoints: Path | None, json: bool) -> None:
-    from limits import log_proof
-    from limits.errors import CheckpointError, EntryError, InputError
-    from limits.terminal import print_json, say
-
-    try:
-        proof = log_proof.load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"the proof {path} cannot be read: {why}") from None
-    words = ""
-    try:
-        words = _proved(proof, keys)
-        if checkpoints is not None:
-            _in_file(proof, checkpoints)
-    except (CheckpointError, EntryError) as error:
-        if not json:
-            raise
-        print_json({"holds": False, "what": str(error)})
-        raise typer.Exit(1) from None
-    if json:
-        print_json({"holds": True, "what": words})
-    else:
-        say(words, strong=True)
-
-
-def _proved(proof: dict[str, Any], keys: list[PublicKey]) -> str:
-    from limits import log_proof
-
-    if proof["format"] == log_proof.CONSISTENCY:
-        old, new = log_proof.check_consistency(proof, keys)
-        return f"proved: the log of {new:,} leaves begins with that of {old:,}, leaf by leaf"
-    shown = log_proof.check_inclusion(proof, keys)
-    entry, record, said = shown.entry, shown.record, shown.checkpoint
-    signers = ", ".join(key.key_id for key in shown.signers)
-    return (
-        f"proved by {shown.hashes} hashes: user {entry.user_id[0]} in review {record.review} as of {record.as_of}: "
-        f"limit {entry.limit_before_minor[0]} to {entry.limit_after_minor[0]} (minor units, {record.currency}), "
-        f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; entry {entry.sequence[0]} of batch "
-        f"{record.batch}, at position {shown.position} of the log that {signers} signed at "
-        f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
-    )
-
-
-def _in_file(proof: dict[str, Any], path: Path) -> None:
-    """CheckpointError where the file of checkpoints does not have those that the proof, which holds, leads to."""
-    from limits import checkpoint, log_proof
-    from limits.errors import CheckpointError
-
-    between = proof["format"] == log_proof.CONSISTENCY
-    wanted = {proof[side]["checkpoint"] for side in ("old", "new")} if between else {proof["checkpoint"]}
-    with open_checkpoints(path) as lines:
-        for note in checkpoint.split(lines):
-            wanted.discard(note)
-    if wanted:
-        raise CheckpointError(f"the checkpoint of the proof does not stand in {path}: it is of another log, or newer")

@@ -18,7 +18,7 @@ from limits.store.db import Connection
 from tests.commands import limits
 from tests.forging import unguard
 from tests.integration.test_cli import settings  # noqa: F401
-from tests.made_log import START, MadeLog, entries
+from tests.made_log import KEY, START, MadeLog, entries
 
 
 @pytest.fixture
@@ -183,8 +183,8 @@ def test_without_a_database(settings: Settings, log: MadeLog, tmp_path: Path) ->
     for what in (["--export", export, *files(log)], ["--proof", proof, *key], ["--proof", grown, *files(log)]):
         done = limits(settings, "log", "verify", *what, **nowhere)
         assert done.returncode == 0, done.stderr
-    shown = limits(settings, "log", "verify", "--proof", proof, *files(log), **nowhere).stdout
-    assert shown.startswith("proved by 6 hashes: user 3 in review 1 as of 2026-06-30: limit ")
+    done = limits(settings, "log", "verify", "--proof", proof, *key, "--json", **nowhere)
+    assert done.returncode == 0 and json.loads(done.stdout)["in_file"] is None
     changed = json.loads(Path(proof).read_text())
     changed["log"]["position"] = 0
     Path(proof).write_text(json.dumps(changed))
@@ -192,6 +192,64 @@ def test_without_a_database(settings: Settings, log: MadeLog, tmp_path: Path) ->
     assert done.returncode == 1 and "is not proved" in done.stderr
     done = limits(settings, "log", "verify", "--proof", proof, *key, "--json", **nowhere)
     assert done.returncode == 1 and json.loads(done.stdout)["holds"] is False
+
+
+@pytest.fixture
+def proofs(settings: Settings, log: MadeLog, conn: Connection, tmp_path: Path) -> tuple[str, str]:  # noqa: F811
+    """Proofs that entry 2 stands at place 1 of its batch, and that the log only grew."""
+    entry, grown = str(tmp_path / "p.json"), str(tmp_path / "c.json")
+    assert limits(settings, "log", "prove", "2", "-o", entry).returncode == 0
+    done = limits(settings, "log", "consistency", "1", "2", "--public-key", str(log.public), "-o", grown)
+    assert done.returncode == 0 and "checkpoint of 2 leaves (2026-07-01 02:00:41 UTC, 20 entries) holds" in done.stderr
+    return entry, grown
+
+
+def test_a_verdict_names_the_entry(settings: Settings, log: MadeLog, conn: Connection, proofs: tuple[str, str]) -> None:  # noqa: F811
+    row = conn.execute(
+        "SELECT limit_before_minor, limit_after_minor, batch_id FROM limits.adjustment_log WHERE entry_id = 2"
+    ).fetchone()
+    assert row is not None
+    before, after, batch = row
+    verify = ("log", "verify", "--proof", proofs[0], "--public-key", str(log.public))
+    done = limits(settings, *verify)
+    amounts = [f"{minor // 100:,}.{minor % 100:02} CZK" for minor in (before, after)]
+    assert done.stdout == (
+        f"proved by 6 hashes: user 2 in review 1 as of 2026-06-30: limit {amounts[0]} to {amounts[1]}, applied at "
+        f"2026-07-01 02:00:21 UTC by Zoë Ng; place 1 of batch {batch}, at position 1 of the log that "
+        f"{KEY.public.key_id} signed at 2026-07-01 02:00:41 UTC; that checkpoint was not held against a file of "
+        "checkpoints (--checkpoints FILE)\n"
+    )
+    done = limits(settings, *verify, "--checkpoints", str(log.file))
+    assert done.stdout.endswith(f"02:00:41 UTC; that checkpoint stands in {log.file}\n")
+    found = json.loads(limits(settings, *verify, "--checkpoints", str(log.file), "--json").stdout)
+    assert found.pop("what") == done.stdout.rstrip("\n")
+    at = {"at": "2026-07-01T02:00:41.000007+00:00", "tree_size": 2, "entries": 20, "signers": [KEY.public.key_id]}
+    assert found == {
+        "holds": True, "in_file": True, "user_id": 2, "review": 1, "as_of": "2026-06-30", "limit_before_minor": before,
+        "limit_after_minor": after, "currency": "CZK", "applied_at": "2026-07-01T02:00:21.000007+00:00",
+        "actor": "Zoë Ng", "batch": batch, "place": 1, "position": 1, "checkpoint": at,
+    }  # fmt: skip
+
+
+def test_a_verdict_on_growth_names_both_checkpoints(settings: Settings, log: MadeLog, proofs: tuple[str, str]) -> None:  # noqa: F811
+    verify = ("log", "verify", "--proof", proofs[1], *files(log))
+    done = limits(settings, *verify)
+    assert done.stdout == (
+        "proved: the checkpoint of 2 leaves (2026-07-01 02:00:41 UTC, 20 entries) holds all of that of 1 leaf "
+        f"(2026-07-01 02:00:20 UTC, 0 entries), leaf by leaf; both checkpoints stand in {log.file}\n"
+    )
+    found = json.loads(limits(settings, *verify, "--json").stdout)
+    assert (found["holds"], found["in_file"], found["old"]["tree_size"], found["new"]["entries"]) == (True, True, 1, 20)
+
+
+def test_a_checkpoint_that_is_not_in_the_file(settings: Settings, log: MadeLog, proofs: tuple[str, str]) -> None:  # noqa: F811
+    log.file.write_text("")
+    for proof in proofs:
+        done = limits(settings, "log", "verify", "--proof", proof, *files(log), "--json")
+        found = json.loads(done.stdout)
+        assert (done.returncode, found["holds"], found["in_file"]) == (1, False, False)
+        assert "does not stand in" in found["what"]
+    assert found["old"]["tree_size"] == 1
 
 
 def test_what_cannot_be_used_is_2_and_one_sentence(settings: Settings, log: MadeLog, tmp_path: Path) -> None:  # noqa: F811
