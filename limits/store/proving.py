@@ -18,6 +18,9 @@ from limits.store.proof_file import leaves
 from limits.store.queries import query
 from limits.store.verifying import one_state
 
+#: Of another entry, and all the same nothing can be proved of its batch: there is more than was hashed.
+_TOO_MANY = ("entry_twice", "entry_beyond")
+
 
 def newest(conn: Connection) -> Note:
     """The newest checkpoint of the database. NotFound where nothing was sealed."""
@@ -94,9 +97,9 @@ def _row(entry_id: int, batch: Batch, stored: Stored) -> int:
     # What the batch before it in its lane has come to is no part of what is proved.
     found = [one for one in check_batch(batch, stored) if one.kind != "lane_broken"]
     mine = [one for one in found if one.entry_id == entry_id]
-    for one in mine or [one for one in found if one.entry_id is None]:
-        where = f"batch {batch.batch_id}: " if one.entry_id is None else ""
-        if one.entry_id is None and one.sequence is not None:
+    for one in mine or [one for one in found if one.entry_id is None or one.kind in _TOO_MANY]:
+        where = "" if mine else f"batch {batch.batch_id}: "
+        if not mine and one.sequence is not None:
             where = f"batch {batch.batch_id}, place {one.sequence}: "
         values = "" if one.expected is None else f" (there is {one.stored}, there should be {one.expected})"
         raise EntryError(f"{where}{one.what}{values}")

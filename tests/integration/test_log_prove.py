@@ -84,6 +84,17 @@ def test_a_place_that_is_missing_is_named(conn: Connection, log: MadeLog) -> Non
     assert f"batch {batch_of(conn, 3)}, place 1: there is no entry at this place of its batch" in refused(conn, 3)
 
 
+@pytest.mark.parametrize(
+    ("place", "says"), [(20, "the batch has no such place"), (0, "more than one entry stands at this place")]
+)
+def test_an_entry_too_many_is_named(conn: Connection, log: MadeLog, place: int, says: str) -> None:
+    unguard(conn)
+    batch = batch_of(conn, 3)
+    moved = "UPDATE limits.adjustment_log SET shard = 0, batch_id = %(b)s, sequence = %(s)s WHERE entry_id = 41"
+    run(conn, moved, b=batch, s=place)
+    assert f"batch {batch}, place {place}: {says}" in refused(conn, 3)
+
+
 def test_an_entry_under_another_date_is_not_proved(conn: Connection, log: MadeLog) -> None:
     unguard(conn)
     run(conn, "UPDATE limits.adjustment_log SET review_id = 99 WHERE entry_id = 3")
