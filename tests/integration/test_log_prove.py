@@ -101,7 +101,11 @@ def test_an_entry_under_another_date_is_not_proved(conn: Connection, log: MadeLo
     assert "cannot be proved" in refused(conn, 3)
 
 
-def test_a_refused_batch_is_not_one_that_is_on_its_way(conn: Connection, log: MadeLog) -> None:
+def test_a_refused_batch_is_not_one_that_is_on_its_way(
+    settings: Settings,  # noqa: F811
+    conn: Connection,
+    log: MadeLog,
+) -> None:
     with pytest.raises(NotSealed, match="try again in a minute"):
         proving.prove(conn, 41)
     for why in ("an older reason", "entry 43: user_id is not what the bytes of the entry say"):
@@ -112,6 +116,8 @@ def test_a_refused_batch_is_not_one_that_is_on_its_way(conn: Connection, log: Ma
         caught.value
     )
     assert str(caught.value).endswith(VERIFY) and "minute" not in str(caught.value)
+    done = limits(settings, "log", "prove", "41")
+    assert (done.returncode, done.stdout) == (1, "") and str(caught.value) in done.stderr, "an auditor may know"
 
 
 def test_nothing_is_written_of_what_is_not_proved(settings: Settings, log: MadeLog, conn: Connection) -> None:  # noqa: F811
