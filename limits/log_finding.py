@@ -117,7 +117,11 @@ class Report:
     archived      entries of archived months, by their records; of the batches that were not verified before
     archived_read entries that were read out of archives and checked
     archives      the archived months, as 2021-05; archives_given: with a folder to read them from
-    checkpoint    number and time of the newest one that was reached
+    checkpoint    number and time (``at``) of the newest one that was reached; of an export, of the one it goes up to
+    exported      it is of an export; newest_at: the time of the newest checkpoint of the file
+    since         number and time (since_at) of the checkpoint up to which batches were verified before, and left out
+    reviews       of a part of the log: some of the reviews that its records name, in order; reviews_many: how many;
+                  first_day, last_day: the dates that they are as of
     """
 
     tally: Tally = field(default_factory=Tally)
@@ -130,6 +134,14 @@ class Report:
     checkpoint: int | None = None
     at: dt.datetime | None = None
     whole: bool = True
+    exported: bool = False
+    newest_at: dt.datetime | None = None
+    since: int | None = None
+    since_at: dt.datetime | None = None
+    reviews: list[int] = field(default_factory=list)
+    reviews_many: int = 0
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
     archived: int = 0
     archived_read: int = 0
     archives: list[str] = field(default_factory=list)
@@ -145,11 +157,19 @@ class Report:
         """Entries of archived months that should have been looked at, and whose archives were not given."""
         return 0 if self.archives_given else self.archived
 
+    @property
+    def scope(self) -> str:
+        """What of the log it is that holds or does not: log, without_archives, since_last or part."""
+        if not self.whole:
+            return "part" if self.exported else "since_last"
+        return "without_archives" if self.unread else "log"
+
     def as_dict(self) -> dict[str, Any]:
         """For a program to read."""
         firsts = {"entry": self.tally.first_entry, "batch": self.tally.first_batch}
         return {
             "holds": self.holds,
+            "scope": self.scope,
             "whole": self.whole,
             "entries": self.entries,
             "batches": self.batches,
@@ -162,7 +182,13 @@ class Report:
             "archives": self.archives,
             "unread": self.unread,
             "checkpoint": self.checkpoint,
-            "at": self.at.isoformat() if self.at else None,
+            "at": _iso(self.at),
+            "newest_at": _iso(self.newest_at or self.at),
+            "since": self.since,
+            "since_at": _iso(self.since_at),
+            "reviews": self.reviews,
+            "reviews_many": self.reviews_many,
+            "as_of": [_iso(self.first_day), _iso(self.last_day)],
             "found": self.tally.count,
             "kinds": dict(self.tally.kinds),
             "first": {
@@ -172,3 +198,7 @@ class Report:
             "findings": [one.as_dict() for one in self.tally.kept],
             "remarks": [one.as_dict() for one in self.tally.remarks],
         }
+
+
+def _iso(when: dt.date | None) -> str | None:
+    return None if when is None else when.isoformat()

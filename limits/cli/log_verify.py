@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json as json_module
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, streams
+from limits.cli import common, log_proved, log_state, log_verdict
+from limits.cli.log_proved import open_checkpoints
 
 if TYPE_CHECKING:
     from limits.checkpoint import PublicKey
-    from limits.log_finding import Finding, Report
-    from limits.log_notes import Known, Noted
+    from limits.log_finding import Report
     from limits.settings import SealPaths
 
-#: Findings that are printed one by one.
-SHOWN = 20
 #: A batch that is older, in seconds, and under no checkpoint is a failure.
 SEALED_WITHIN = 300
 
@@ -82,7 +79,7 @@ def verify(
         raise typer.BadParameter("--archives and --without-archives exclude each other; name one of them")
     keys = read_keys(public_key)
     if proof is not None:
-        _proof(proof, keys, checkpoints, json)
+        log_proved.show(proof, keys, checkpoints, json)
         return
     path = checkpoints or default_paths().checkpoints
     if export is not None:
@@ -95,7 +92,7 @@ def verify(
     else:
         state = state or path.with_name(f"{path.name}.verified")
         report = _database(path, keys, since_last, state, sealed_within, archives)
-    _show(report, json, without_archives)
+    log_verdict.show(report, json, without_archives)
     if not report.holds or (report.unread and not without_archives):
         raise typer.Exit(1)
 
@@ -108,7 +105,8 @@ def _database(
 
     if archives is not None and not archives.is_dir():
         raise InputError(f"{archives} is no folder; --archives names the one with the archives")
-    known = _known(state) if since_last else None
+    known = log_state.known(state) if since_last else None
+    now = dt.datetime.now(dt.UTC)
     with (
         common.database() as database,
         database.connect("auditor", "limits log verify") as conn,
@@ -116,12 +114,14 @@ def _database(
         counting() as progress,
     ):
         report, newest = verifying.verify(
-            conn, lines, keys, now=dt.datetime.now(dt.UTC), sealed_within_seconds=sealed_within, known=known,
+            conn, lines, keys, now=now, sealed_within_seconds=sealed_within, known=known,
             folder=archives, progress=progress,
         )  # fmt: skip
     # What was left out has to be looked at some time: it is not remembered as verified.
     if report.holds and newest is not None and not report.unread:
-        _remember(state, newest)
+        log_state.remember(state, newest, in_part=not report.whole)
+    elif not report.holds and report.whole:
+        log_state.remember_failure(state, now)
     return report
 
 
@@ -149,49 +149,6 @@ def read_keys(path: Path | None) -> list[PublicKey]:
     return checkpoint.read_public_keys(text)
 
 
-@contextlib.contextmanager
-def open_checkpoints(path: Path) -> Iterator[TextIO]:
-    """The lines of a file of checkpoints. Bytes that are no text make a checkpoint that nobody signed."""
-    from limits.errors import InputError
-
-    try:
-        file = path.open(encoding="utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        raise InputError(
-            f"the checkpoints {path} cannot be read ({error.strerror or error}); name their file with --checkpoints"
-        ) from None
-    with file:
-        yield file
-
-
-def _known(state: Path) -> Known | None:
-    """What was verified the last time; None where nothing was."""
-    from limits.errors import InputError
-    from limits.log_notes import Known
-
-    try:
-        said = json_module.loads(state.read_text(encoding="utf-8"))
-        return Known(int(said["checkpoint"]), bytes.fromhex(said["digest"]))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{state} does not say what was verified the last time; verify all without --since-last"
-        ) from None
-
-
-def _remember(state: Path, newest: Noted) -> None:
-    """Beside the checkpoints and not in the database, which is what is under suspicion."""
-    from limits.errors import InputError
-
-    said = {"checkpoint": newest.number, "digest": newest.digest.hex()}
-    try:
-        with streams.target(state) as file:
-            file.write(f"{json_module.dumps(said)}\n".encode())
-    except InputError as error:
-        raise InputError(f"the log holds, but that is not remembered: {error}; name one with --state") from None
-
-
 # Showing ----------------------------------------------------------------------------------------
 
 
@@ -210,111 +167,3 @@ def counting() -> Iterator[Callable[[int, int], None]]:
         yield tell
     finally:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-
-
-def _show(report: Report, json: bool, without_archives: bool) -> None:
-    from limits.terminal import print_json, say
-
-    if json:
-        print_json(report.as_dict() | {"holds": report.holds and (without_archives or not report.unread)})
-        return
-    at = f", the newest of {report.at:%Y-%m-%d %H:%M:%S} UTC" if report.at else ""
-    looked = (
-        f"{report.entries:,} entries in {report.batches:,} batches, {report.checkpoints:,} checkpoints{at}"
-        f"{'; ' + format(report.left_out, ',') + ' batches verified before' if report.left_out else ''}"
-        f"{'; ' + format(report.unsealed, ',') + ' batches not sealed yet' if report.unsealed else ''}"
-        f"{'; ' + format(report.archived_read, ',') + ' more entries in archives' if report.archived_read else ''}"
-    )
-    for one in report.tally.remarks:
-        say(f"remark: {sentence(one)}")
-    if report.unread:
-        span = report.archives[0] if len(report.archives) == 1 else f"{report.archives[0]} to {report.archives[-1]}"
-        say(
-            f"NOT LOOKED AT: {report.unread:,} entries of {span}, which lie in archives; add --archives FOLDER"
-            f"{'' if without_archives else ', or --without-archives to leave them out'}",
-            strong=True,
-        )
-    if report.holds and report.unread:
-        say(f"what was looked at holds: {looked}")
-        return
-    if report.holds:
-        say(f"the log holds: {looked}", strong=True)
-        return
-    say(f"THE LOG DOES NOT HOLD: {report.tally.count:,} findings in {looked}", strong=True)
-    for name in ("entry", "batch", "checkpoint"):
-        first = getattr(report.tally, f"first_{name}")
-        say(f"first broken {name}: {sentence(first) if first else 'none'}")
-    say("by kind: " + ", ".join(f"{kind} {count:,}" for kind, count in report.tally.kinds.items()))
-    for one in report.tally.kept[:SHOWN]:
-        say(f"  {sentence(one)}")
-    if report.tally.count > SHOWN:
-        say(f"  and {report.tally.count - SHOWN:,} more: --json has the first {len(report.tally.kept)}")
-
-
-def sentence(one: Finding) -> str:
-    """Where, what, and both values."""
-    values = ""
-    if one.stored is not None or one.expected is not None:
-        values = f" (there is {one.stored or 'nothing'}, there should be {one.expected or 'nothing'})"
-    return f"{one.place}: {one.what}{values}"
-
-
-# Proofs -----------------------------------------------------------------------------------------
-
-
-def _proof(path: Path, keys: list[PublicKey], checkpoints: Path | None, json: bool) -> None:
-    from limits import log_proof
-    from limits.errors import CheckpointError, EntryError, InputError
-    from limits.terminal import print_json, say
-
-    try:
-        proof = log_proof.load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"the proof {path} cannot be read: {why}") from None
-    words = ""
-    try:
-        words = _proved(proof, keys)
-        if checkpoints is not None:
-            _in_file(proof, checkpoints)
-    except (CheckpointError, EntryError) as error:
-        if not json:
-            raise
-        print_json({"holds": False, "what": str(error)})
-        raise typer.Exit(1) from None
-    if json:
-        print_json({"holds": True, "what": words})
-    else:
-        say(words, strong=True)
-
-
-def _proved(proof: dict[str, Any], keys: list[PublicKey]) -> str:
-    from limits import log_proof
-
-    if proof["format"] == log_proof.CONSISTENCY:
-        old, new = log_proof.check_consistency(proof, keys)
-        return f"proved: the log of {new:,} leaves begins with that of {old:,}, leaf by leaf"
-    shown = log_proof.check_inclusion(proof, keys)
-    entry, record, said = shown.entry, shown.record, shown.checkpoint
-    signers = ", ".join(key.key_id for key in shown.signers)
-    return (
-        f"proved by {shown.hashes} hashes: user {entry.user_id[0]} in review {record.review} as of {record.as_of}: "
-        f"limit {entry.limit_before_minor[0]} to {entry.limit_after_minor[0]} (minor units, {record.currency}), "
-        f"applied at {record.applied_at:%Y-%m-%d %H:%M:%S} UTC by {record.actor}; entry {entry.sequence[0]} of batch "
-        f"{record.batch}, at position {shown.position} of the log that {signers} signed at "
-        f"{said.at:%Y-%m-%d %H:%M:%S} UTC"
-    )
-
-
-def _in_file(proof: dict[str, Any], path: Path) -> None:
-    """CheckpointError where the file of checkpoints does not have those that the proof, which holds, leads to."""
-    from limits import checkpoint, log_proof
-    from limits.errors import CheckpointError
-
-    between = proof["format"] == log_proof.CONSISTENCY
-    wanted = {proof[side]["checkpoint"] for side in ("old", "new")} if between else {proof["checkpoint"]}
-    with open_checkpoints(path) as lines:
-        for note in checkpoint.split(lines):
-            wanted.discard(note)
-    if wanted:
-        raise CheckpointError(f"the checkpoint of the proof does not stand in {path}: it is of another log, or newer")

@@ -9,7 +9,7 @@ from limits.checkpoint import Checkpoint, PublicKey
 from limits.entry import ZEROS, BatchRecord, OriginRecord, record_digest
 from limits.errors import CheckpointError, EntryError
 from limits.log_check import Batch, check_batch
-from limits.log_finding import Finding, Report
+from limits.log_finding import KEPT, Finding, Report
 from limits.log_notes import Growth, Noted
 from limits.store.proof_file import Leaf, ProofFile
 
@@ -39,12 +39,13 @@ class _Check:
         progress: Callable[[int, int], None],
     ) -> None:
         self._export, self._progress = export, progress
-        self._report = Report(whole=export.whole)
+        self._report = Report(whole=export.whole, exported=True)
         self._said: Checkpoint | None = None
         try:
             self._said, _ = checkpoint.verify(export.note, keys)
         except CheckpointError as error:
             self._add(Finding("signature_wrong", f"the checkpoint that the export was made at: {error}"))
+        self._reviews: set[int] = set()
         self._lanes: dict[tuple[int, int], bytes] = {}
         self._there = lines is None
         self._position = -1
@@ -57,6 +58,8 @@ class _Check:
         """The notes of the file up to the one that the export was made at; those after it are read, too."""
         identity = self._said.identity if self._said else None
         for one, found in log_notes.read(lines, keys, identity):
+            if one is not None and one.checkpoint is not None:
+                self._report.newest_at = one.checkpoint.at
             after = self._there
             if one is not None and one.note == self._export.note:
                 self._there = True
@@ -91,6 +94,7 @@ class _Check:
             self._add(Finding("checkpoint_not_in_file", what + ": it was cut off, moved, or is of another log"))
         if self._said is not None:
             self._report.tree_size, self._report.at = self._said.tree_size, self._said.at
+        self._report.reviews, self._report.reviews_many = sorted(self._reviews)[:KEPT], len(self._reviews)
         return self._report
 
     def _leaf(self, leaf: Leaf, growth: Growth | None) -> None:
@@ -129,12 +133,21 @@ class _Check:
                 self._add(*growth.leaf(merkle.EMPTY, 0))
         self._position = leaf.position
 
+    def _named(self, record: BatchRecord) -> None:
+        """What a part of the log is of."""
+        report, day = self._report, record.as_of
+        self._reviews.add(record.review)
+        report.first_day = min(report.first_day or day, day)
+        report.last_day = max(report.last_day or day, day)
+
     def _before(self, text: str, digest: bytes) -> bytes:
         """The digest before it in its lane; a review of one user has one batch, so that its lane need not be kept."""
         try:
             record = BatchRecord.parse(text)
         except EntryError:
             return ZEROS
+        if not self._export.whole:
+            self._named(record)
         if record.kind == "recompute":
             return ZEROS
         lane = record.review, record.shard

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from limits import checkpoint, log_proof, merkle
-from limits.checkpoint import Note
-from limits.errors import InputError, LimitsError, NotFound, NotSealed
+from limits.checkpoint import Note, PublicKey
+from limits.errors import CheckpointError, EntryError, InputError, NotFound, NotSealed
+from limits.log_check import Batch, Stored, check_batch
 from limits.store import archives
 from limits.store.db import Connection
+from limits.store.logged_rows import Reader
 from limits.store.proof_file import leaves
 from limits.store.queries import query
 from limits.store.verifying import one_state
+
+#: Of another entry, and all the same nothing can be proved of its batch: there is more than was hashed.
+_TOO_MANY = ("entry_twice", "entry_beyond")
 
 
 def newest(conn: Connection) -> Note:
@@ -22,29 +30,83 @@ def newest(conn: Connection) -> Note:
     return checkpoint.parse(row[0])
 
 
-def prove(conn: Connection, entry_id: int) -> dict[str, Any]:
-    """The proof that an entry stands in the log. NotFound where there is none, InArchive where it may lie in a file,
-    NotSealed where it must wait."""
+def prove(conn: Connection, entry_id: int, keys: Sequence[PublicKey] | None = None) -> dict[str, Any]:
+    """The proof that an entry stands in the log, checked, and the entry's columns held against its bytes.
+
+    ``keys``: who may have signed; None: nobody asks who has. NotFound where there is no such entry, InArchive where it
+    may lie in a file, NotSealed where it must wait, EntryError where anything does not hold that it rests on.
+    """
+    try:
+        return _prove(conn, entry_id, keys)
+    except (EntryError, CheckpointError) as error:
+        raise EntryError(
+            f"entry {entry_id} cannot be proved: {error}; limits log verify finds all that does not hold"
+        ) from None
+
+
+def _prove(conn: Connection, entry_id: int, keys: Sequence[PublicKey] | None) -> dict[str, Any]:
     with one_state(conn), conn.cursor(binary=True) as cursor:
         found = cursor.execute(query("prove_entry"), {"entry_id": entry_id}).fetchone()
         if found is None:
             raise archives.missing_entry(conn, entry_id, f"there is no entry {entry_id} in the log")
-        batch_id, sequence, entry, record, position = found
+        batch_id, position, there = found
         if batch_id is None:
             raise NotSealed(
                 f"entry {entry_id} was made before entries had bytes of their own: it is in the digest of the log's "
                 "origin, and limits log verify checks that as a whole"
             )
+        if not there:
+            raise EntryError(f"batch {batch_id}, which it says that it is of, is not there")
         note = newest(conn) if position is not None else None
-        if note is None or record is None or position >= note.checkpoint.tree_size:
-            raise NotSealed(f"entry {entry_id} is in batch {batch_id}, which is not sealed yet: try again in a minute")
-        rows = cursor.execute(query("prove_batch"), {"entry_id": entry_id}).fetchall()
-        if not 0 <= sequence < len(rows):
-            raise LimitsError(f"batch {batch_id} has lost entries, so nothing can be proved of it: limits log verify")
-        hashed = [merkle.leaf_hash(body) for (body,) in rows]
+        if note is None or position >= note.checkpoint.tree_size:
+            raise _not_sealed(conn, entry_id, batch_id)
+        batch, stored = _batch(conn, position)
         tree = leaves(conn, note.checkpoint.tree_size)
-    in_batch, in_log = merkle.inclusion(hashed, sequence), log_proof.Tree(tree).inclusion(position)
-    return {"entry_id": entry_id} | log_proof.inclusion(entry, record, in_batch, position, in_log, note.write())
+    row = _row(entry_id, batch, stored)
+    place = int(stored.sequence[row])
+    in_batch = merkle.inclusion(stored.leaves, place) if 0 <= place < len(stored) else []
+    in_log = log_proof.Tree(tree).inclusion(position)
+    entry = stored.entry(row).tobytes()
+    proof = log_proof.inclusion(entry, batch.record, in_batch, position, in_log, note.write())
+    log_proof.check_inclusion(proof, keys)
+    return {"entry_id": entry_id} | proof
+
+
+def _not_sealed(conn: Connection, entry_id: int, batch_id: int) -> NotSealed:
+    """Whether it is on its way, or the sealer will not have it."""
+    refused = conn.execute(query("prove_refused"), {"batch_id": batch_id}).fetchone()
+    if refused is None:
+        return NotSealed(f"entry {entry_id} is in batch {batch_id}, which is not sealed yet: try again in a minute")
+    at, why = refused
+    return NotSealed(
+        f"entry {entry_id} is in batch {batch_id}, which the sealer refused at {at:%Y-%m-%d %H:%M:%S} UTC ({why}): "
+        "find out who changed it and put it back, and it is sealed; limits log verify finds all that does not hold"
+    )
+
+
+def _batch(conn: Connection, position: int) -> tuple[Batch, Stored]:
+    """The batch at a position with its entries, as whoever verifies reads it."""
+    wanted = {"review_id": None, "as_of_from": None, "as_of_to": None, "since": position, "until": position + 1}
+    for group in Reader(conn).groups("verify_batches", **wanted):
+        return group[0]
+    raise EntryError("its month is archived, and it stands in the database all the same")
+
+
+def _row(entry_id: int, batch: Batch, stored: Stored) -> int:
+    """Which one of its batch the entry is. EntryError where it, its record or the root of that does not hold."""
+    # What the batch before it in its lane has come to is no part of what is proved.
+    found = [one for one in check_batch(batch, stored) if one.kind != "lane_broken"]
+    mine = [one for one in found if one.entry_id == entry_id]
+    for one in mine or [one for one in found if one.entry_id is None or one.kind in _TOO_MANY]:
+        where = "" if mine else f"batch {batch.batch_id}: "
+        if not mine and one.sequence is not None:
+            where = f"batch {batch.batch_id}, place {one.sequence}: "
+        values = "" if one.expected is None else f" (there is {one.stored}, there should be {one.expected})"
+        raise EntryError(f"{where}{one.what}{values}")
+    rows = np.flatnonzero(stored.entry_id == entry_id).tolist()
+    if not rows:
+        raise EntryError(f"it stands under another review or date than batch {batch.batch_id}, which it says it is of")
+    return int(rows[0])
 
 
 def consistency(conn: Connection, old: int, new: int, *, sizes: bool) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def verify(
     folder    of the archives; None: of archived months no more than the records is looked at, and report.archived says
               of how many entries
     """
-    report = Report(whole=known is None)
+    report = Report(whole=known is None, since=None if known is None else known.number)
     with one_state(conn):
         archived = Archives(conn, folder, keys)
         newest, since = _tree(conn, lines, keys, known, report, archived)
@@ -65,7 +65,7 @@ def verify(
             _check(group, report)
             progress(report.entries, expected)
         archived.check(report, since)
-        _unsealed(reader, report, now - dt.timedelta(seconds=sealed_within_seconds))
+        _unsealed(reader, report, now, sealed_within_seconds)
         if known is None:
             _origin(conn, report)
             _strays(conn, reader, report)
@@ -103,6 +103,7 @@ def _tree(
         for one, found in log_notes.read(lines, keys, _identity(conn), known):
             if known is not None and one is not None and one.checkpoint is not None and one.number == known.number:
                 sizes.append(one.checkpoint.tree_size)
+                report.since_at = one.checkpoint.at
             if one is not None and one.note in archived.notes:
                 archived.seen.add(one.note)
             yield one, found
@@ -188,18 +189,29 @@ def _is_origin(conn: Connection, digest: bytes) -> Iterator[Finding]:
 # What no checkpoint is over, and what belongs to no batch -------------------------------------------
 
 
-def _unsealed(reader: Reader, report: Report, before: dt.datetime) -> None:
+def _unsealed(reader: Reader, report: Report, now: dt.datetime, within_seconds: float) -> None:
+    before = INSTANT.write(now - dt.timedelta(seconds=within_seconds))
     for group in reader.groups("verify_unsealed"):
         _check(group, report)
         for batch, _ in group:
             report.unsealed += 1
             columns = batch.columns or {}
-            if str(columns["applied_at"]) < INSTANT.write(before):
-                what = "it should have been sealed by now: the sealer does not run, refuses it, or it was put in later"
+            if str(columns["applied_at"]) < before:
+                what = (
+                    f"applied {_age(str(columns['applied_at']), now)} ago, longer than --sealed-within "
+                    f"{within_seconds:.0f}: the sealer does not run, refuses it, or it was put in later"
+                )
                 report.tally.add(
-                    Finding("not_sealed", what, columns["applied_at"], f"after {INSTANT.write(before)}",
-                            batch_id=batch.batch_id, review_id=columns["review_id"], shard=columns["shard"])
+                    Finding("not_sealed", what, batch_id=batch.batch_id, review_id=columns["review_id"],
+                            shard=columns["shard"])
                 )  # fmt: skip
+
+
+def _age(applied_at: str, now: dt.datetime) -> str:
+    try:
+        return f"{(now - INSTANT.parse(applied_at)).total_seconds():,.0f} s"
+    except ValueError:
+        return "at no time that can be read, long"
 
 
 def _origin(conn: Connection, report: Report) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from psycopg import sql
 
+from limits.errors import EntryError
 from limits.log_finding import Finding
 from limits.store import archiving, proof_file, proving
 from limits.store.db import Connection, Database
@@ -213,3 +214,11 @@ def test_tampering_with_archives_is_seen_and_located(world: World, name: str) ->
 def test_before_anything_is_done_it_holds(world: World) -> None:
     report = verify(world.log, world.folder)
     assert report.tally.kept == [] and (report.entries, report.archived_read) == (10, 45)
+
+
+def test_what_was_put_back_is_not_proved(world: World) -> None:
+    put_back(world)
+    row = world.conn.execute("SELECT entry_id FROM limits.adjustment_log WHERE user_id = 103").fetchone()
+    assert row is not None
+    with pytest.raises(EntryError, match=f"entry {row[0]} cannot be proved: its month is archived, and it stands in"):
+        proving.prove(world.conn, row[0])

@@ -97,7 +97,7 @@ def test_verifying_without_the_archives_is_no_success(limits: Call, log: MadeLog
     )
     assert state.exists()
     code, out, _ = limits(*verify, "--since-last")
-    assert code == 0 and out.startswith("the log holds: 0 entries")
+    assert code == 0 and out.startswith("what came since the checkpoint of ") and "holds: 0 entries in 0 batches" in out
     for wrong, says in (
         (("--archives", str(archived), "--without-archives"), "exclude each other"),
         (("--archives", str(log.file)), "is no folder"),
@@ -106,7 +106,7 @@ def test_verifying_without_the_archives_is_no_success(limits: Call, log: MadeLog
         code, _, err = limits(*verify, *wrong)
         assert code == 2 and says in err
     code, out, _ = limits(*verify, "--export", str(archived / "log-2021-03.parquet"))
-    assert code == 0 and out.startswith("the log holds: 20 entries in 1 batches")
+    assert code == 0 and out.startswith("what the export holds stands in the signed log: 20 entries in 1 batch of ")
 
 
 def test_every_reader_says_where_it_is(limits: Call, conn: Connection, archived: Path, tmp_path: Path) -> None:
