@@ -34,7 +34,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One thing that does not add up. ``said`` by the row, ``counted`` by the log; amounts in minor units."""
+    """One thing that does not add up. ``said`` by the row, ``counted`` by the log; amounts in minor units.
+
+    ``entry_before``: where the entry does not begin as the one before it ended, which that is. ``currency``: that of
+    the amounts, where they are of one user.
+    """
 
     what: str
     review_id: int | None
@@ -43,6 +47,8 @@ class Mismatch:
     entry_id: int | None
     said: int | None
     counted: int | None
+    entry_before: int | None
+    currency: str | None
     words: str
 
 
