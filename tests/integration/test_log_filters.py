@@ -134,6 +134,38 @@ def test_what_is_named_twice_is_refused(given: list[str], capsys: pytest.Capture
     assert f"{name} is named twice; name one" in seen.err and seen.err.count("\n") == 1 and seen.out == "", seen
 
 
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_what_is_not_there_is_not_the_same_as_nothing_found(
+    hashes: dict[str, bytes], command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("as it was")
+    into = ["-o", str(out)] if command == "export" else []
+    for given, says in (
+        (["--review", "99"], "there is no review 99; `limits review list` shows those there are"),
+        (["--user", "999999"], "there is no user 999999 with a credit line"),
+        (["--user", "999999", "--action", "held"], "there is no user 999999 with a credit line"),
+        (["--actor", "demo"], "no entry of the log is by 'demo'; the newest are by 'test'"),
+    ):
+        assert run(["log", command, *given, *into]) == 2, given
+        seen = capsys.readouterr()
+        assert seen.err == f"limits: {says}\n" and seen.out == "", seen
+    assert out.read_text() == "as it was"
+    for given in (["--review", "1", "--action", "lowered"], ["--actor", "test", "--user", "97", "--action", "lowered"]):
+        assert run(["log", command, *given, *into]) == 0, capsys.readouterr().err
+
+
+def test_five_actors_are_named_newest_first(
+    conn: Connection, hashes: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(7):
+        review_id = logbook.add_review(conn, AS_OF, hashes["standard"])
+        conn.execute("UPDATE limits.reviews SET actor = %s WHERE review_id = %s", (f"Ann {number}", review_id))
+    assert run(["log", "list", "--json", "--actor", "Ann"]) == 2
+    said = capsys.readouterr().err
+    assert "by 'Ann'; the newest are by 'Ann 6', 'Ann 5', 'Ann 4', 'Ann 3', 'Ann 2'\n" in said
+
+
 def test_a_switch_that_is_named_twice_says_the_same(
     hashes: dict[str, bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:
