@@ -53,8 +53,13 @@ def first_key(conn: Connection, paths: SealPaths, name: str, tell: Tell) -> None
 
 def lines(step: Step) -> Iterator[str]:
     """What a step came to, for people: a line for each checkpoint, and one for whatever is not as it should be."""
-    if step.caught_up:
-        yield f"{step.caught_up:,} checkpoints that were missing in the file are added to it"
+    if step.cut:
+        yield (
+            f"{step.caught_up:,} checkpoints were missing in the file and are added to it: more than one, which no "
+            "crash does. Unless another sealer signed them into a file of its own, somebody cut this one: find out who"
+        )
+    elif step.caught_up:
+        yield f"{_checkpoints(step.caught_up)} missing in the file and added to it"
     for one in step.refused:
         what = "the record that the log begins with" if one.batch_id is None else f"batch {one.batch_id}"
         yield f"{what} is not sealed: {one.why}"
@@ -65,6 +70,10 @@ def lines(step: Step) -> Iterator[str]:
         )
     if step.anchor_trouble:
         yield f"the second anchor did not take checkpoint {step.checkpoint_id}: {step.anchor_trouble}"
+
+
+def _checkpoints(count: int) -> str:
+    return "1 checkpoint was" if count == 1 else f"{count:,} checkpoints were"
 
 
 def run_sealer(database: Database, settings: Settings, sealer: Sealer, *, every: float, tell: Tell) -> int:

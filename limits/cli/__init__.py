@@ -27,6 +27,7 @@ from limits.cli import (
     log,
     log_replay,
     notices,
+    once,
     override,
     person,
     policy,
@@ -61,6 +62,7 @@ for module in (
     notices, referral, backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)
+once.once_each(log.log)  # what is asked of the log is never less than what was named
 
 
 def _version(wanted: bool) -> None:

@@ -142,6 +142,8 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
         )  # fmt: skip
         schema = _tried("schema", lambda: _schema(migrate.plan(database)), "see the message")
         yield schema
+        if schema.state != "fail":
+            yield doctor_log.guards(conn)
         may, roles = _roles(conn)
         yield roles
     if schema.state == "fail":
@@ -345,7 +347,8 @@ def _reconciled(conn: Connection) -> Iterator[Finding]:
             says += f", and {row.mismatches - 1:,} things more"
         yield Finding("reconciled", "warn", says, mend)
     if not troubles:
-        yield Finding("reconciled", "ok", "every review that is over adds up")
+        says = "every review that is over added up, as reconciled when each was over; limits log reconcile looks again"
+        yield Finding("reconciled", "ok", says)
 
 
 def _notices(conn: Connection) -> Finding:

@@ -1,4 +1,6 @@
-"""What limits doctor says of the log: whether it is sealed, and whether the file of checkpoints fits the database."""
+"""What limits doctor says of the log: whether its guards stand, whether it is sealed, and whether the file of
+checkpoints fits the database.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 LATE_SECONDS = 60.0
 #: A sealer may be between database and file just now: so often is looked again, and after so long.
 LOOKS, PAUSE_SECONDS = 4, 0.5
+#: A file of checkpoints up to this size is compared as a whole.
+WHOLE_FILE_BYTES = 20_000_000
+#: What is wrong with a trigger, as the end of a sentence.
+WRONG = {
+    "gone": "is gone",
+    "another": "is not the one that was made",
+    "disabled": "is disabled",
+    "not always": "does not fire always",
+}
 
 
 def findings(conn: Connection, settings: Settings) -> Iterator[Finding]:
@@ -30,6 +41,26 @@ def findings(conn: Connection, settings: Settings) -> Iterator[Finding]:
     if state.anchor_why is not None:
         says = f"the second anchor did not take the newest checkpoint it was given: {state.anchor_why}"
         yield Finding("anchor", "warn", says, "mend what LIMITS_LOG_ANCHOR names; it gets the next checkpoint")
+
+
+def guards(conn: Connection) -> Finding:
+    """Whether the triggers stand that keep the log, and what belongs to it, from being rewritten."""
+    from limits.store import health
+
+    wrong = health.guards_wrong(conn)
+    if not wrong:
+        return Finding("guards", "ok", "the triggers that guard the log and what belongs to it are there and on")
+    first = wrong[0]
+    more = f", and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+    says = f"the trigger {first.name} on limits.{first.relation} {WRONG[first.wrong]}{more}"
+    always = "ENABLE ALWAYS" if not first.name.startswith("RI_") else "ENABLE"
+    again = (
+        "make it again as the migrations do"
+        if first.wrong in ("gone", "another")
+        else f'ALTER TABLE limits.{first.relation} {always} TRIGGER "{first.name}"'
+    )
+    look = "find out who did that, and what was written meanwhile: limits log verify, limits log reconcile"
+    return Finding("guards", "fail", says, f"{look}; then {again}")
 
 
 def _waiting(state: State) -> Iterator[Finding]:
@@ -70,7 +101,7 @@ def _file(conn: Connection, settings: Settings) -> Iterator[Finding]:
     """Whether the file of checkpoints is that of the database; left out on a machine that does not have it."""
     from limits.settings import seal_paths
     from limits.store import sealing
-    from limits.store.checkpoint_file import disagreement
+    from limits.store.checkpoint_file import difference, disagreement
 
     paths = seal_paths(settings)
     if settings.checkpoint_file is None and not paths.checkpoints.exists() and not paths.key.exists():
@@ -80,9 +111,18 @@ def _file(conn: Connection, settings: Settings) -> Iterator[Finding]:
         if look:
             time.sleep(PAUSE_SECONDS)
         state = sealing.state(conn)
+        whole = state.file_bytes <= WHOLE_FILE_BYTES
         why = disagreement(paths.checkpoints, state.file_bytes, state.note)
+        if why is None and whole:
+            with conn.transaction():
+                why = difference(paths.checkpoints, state.file_bytes, sealing.notes(conn))
         if why is None:
-            yield Finding("checkpoints", "ok", f"{paths.checkpoints} has what the database has")
+            compared = (
+                "all of it compared"
+                if whole
+                else "by its length and its last checkpoint; limits log verify looks at all of them"
+            )
+            yield Finding("checkpoints", "ok", f"{paths.checkpoints} has what the database has: {compared}")
             return
     mend = "find out which of them is right before anything is put back; limits log seal says more"
     yield Finding("checkpoints", "fail", why or "", mend)

@@ -71,13 +71,16 @@ def list_entries(
     json: common.Json = False,
 ) -> None:
     """Decisions that match, newest first."""
-    from limits.store import archives
+    from limits.store import archives, log_known
     from limits.store import log as store
     from limits.terminal import note, print_json
 
     wanted = read_filter(user, review, since, until, action, outcome, reason, actor, min_change, max_change, min_share)
     with common.database() as database, database.connect("auditor", "limits log list") as conn:
         found = store.page(conn, store.by_policy(conn, wanted, policy), limit=limit + 1, after=after)
+        if not found:
+            log_known.require_there(conn, wanted)
+            log_known.require_actor(conn, wanted)
         archived = archives.of_days(conn, wanted.as_of_from, wanted.as_of_to) if len(found) <= limit else []
     more, found = len(found) > limit, found[:limit]
     following = found[-1].entry_id if more else None

@@ -66,20 +66,23 @@ def export_entries(
     wanted = read_filter(user, review, since, until, action, outcome, reason, actor, min_change, max_change, min_share)
     if form is Format.PARQUET and output is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for a terminal; name a file with --output")
-    from limits.store import archives, export_reading
+    from limits.store import archives, export_reading, log_known
     from limits.store import log as store
     from limits.store.export import WRITERS
     from limits.terminal import note
 
-    with (
-        common.database() as database,
-        database.connect("auditor", "limits log export") as conn,
-        contextlib.closing(export_reading.read(conn, store.by_policy(conn, wanted, policy))) as entries,
-        _counter(quiet=output is None and sys.stdout.isatty()) as counter,
-        target(output) as file,
-    ):
+    with common.database() as database, database.connect("auditor", "limits log export") as conn:
+        wanted = store.by_policy(conn, wanted, policy)
+        log_known.require_there(conn, wanted)
         archived = archives.of_days(conn, wanted.as_of_from, wanted.as_of_to)
-        count = WRITERS[form.value](entries, file, counter)
+        with (
+            contextlib.closing(export_reading.read(conn, wanted)) as entries,
+            _counter(quiet=output is None and sys.stdout.isatty()) as counter,
+            target(output) as file,
+        ):
+            count = WRITERS[form.value](entries, file, counter)
+            if not count:
+                log_known.require_actor(conn, wanted)  # a file that was there stays
     if archived:
         note(f"not exported: {archives.in_words(archived)}")
     if output is not None or sys.stderr.isatty():

@@ -1,4 +1,7 @@
-"""Which entries of the adjustment log are meant: the options that `limits log list` and `limits log export` share."""
+"""Which entries of the adjustment log are meant: the options that `limits log list` and `limits log export` share.
+
+All that is named must hold. A reason can be named again; any other option that is given twice is refused (once.py).
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ OutcomeOption = Annotated[
     typer.Option("--outcome", help="As --action, but changes that were offered or announced apart from holds."),
 ]
 ReasonOption = Annotated[
-    str | None, common.words_option("--reason", "Only decisions with this reason code, such as past_due.", "CODE")
+    list[str] | None,
+    common.words_option(
+        "--reason", "Only decisions with this reason code, such as past_due; given again, with all of them.", "CODE"
+    ),
 ]
 ActorOption = Annotated[str | None, common.words_option("--actor", "Only decisions made by this actor.", "NAME")]
 PolicyOption = Annotated[
@@ -116,7 +122,7 @@ def read_filter(
         as_of_to=until,
         action=number,
         disposition=disposition,
-        reason=_reason(reason),
+        reasons=_reasons(reason),
         actor=actor,
         currency=currency,
         min_change_minor=least,
@@ -139,16 +145,16 @@ def _outcome(action: Action | None, outcome: Outcome | None) -> tuple[int | None
     return implied, disposition
 
 
-def _reason(code: str | None) -> Any:
+def _reasons(codes: list[str] | None) -> Any:
+    """The reasons of the codes, all of which an entry must have."""
     from limits.reasons import Reason
     from limits.store.log import reason_code
 
-    if code is None:
-        return None
     known = {reason_code(r): r for r in Reason}
-    if code.lower() not in known:
-        raise typer.BadParameter(f"{code!r} is no reason code; there are: {', '.join(sorted(known))}")
-    return known[code.lower()]
+    for code in codes or ():
+        if code.lower() not in known:
+            raise typer.BadParameter(f"{code!r} is no reason code; there are: {', '.join(sorted(known))}")
+    return tuple(known[code.lower()] for code in codes or ())
 
 
 def _sizes(least: Any, most: Any) -> tuple[str | None, int | None, int | None]:

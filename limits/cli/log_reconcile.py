@@ -72,7 +72,7 @@ def _print(found: Found) -> None:
         say(f"all adds up: {looked or 'nothing is there yet'}", strong=True)
         return
     things = "1 thing does" if found.count == 1 else f"{found.count:,} things do"
-    say(f"{things} not add up, looking at {looked}; amounts in minor units", strong=True)
+    say(f"{things} not add up, looking at {looked}; amounts without a currency are in minor units", strong=True)
     for one in found.named:
         say(f"  {one.words}")
     if found.count > len(found.named):

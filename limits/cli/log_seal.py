@@ -68,7 +68,7 @@ def seal_command(
         sealer = make_sealer(settings, new_key=new_key, new_file=new_file)
         if not once:
             raise typer.Exit(run_sealer(database, settings, sealer, every=every, tell=tell))
-        refused, more = False, True
+        refused, more, told = False, True, False
         with database.connect("sealer", "limits log seal") as conn:
             while more:
                 try:
@@ -78,7 +78,10 @@ def seal_command(
                     return
                 for line in lines(step):
                     tell(line)
+                    told = True
                 more, refused = step.more, refused or bool(step.refused)
+        if not told:
+            tell(f"nothing new since checkpoint {step.last_id}")
         if refused:
             raise typer.Exit(1)
 

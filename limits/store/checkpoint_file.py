@@ -72,6 +72,10 @@ class CheckpointFile:
         there = os.fstat(self._file.fileno())
         return there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns
 
+    def size(self) -> int:
+        """Bytes in the file."""
+        return os.fstat(self._file.fileno()).st_size
+
     def missing(self, notes: Iterable[str]) -> Iterator[bytes]:
         """What of the notes of the database, oldest first, does not stand in the file yet.
 
@@ -166,3 +170,18 @@ def disagreement(path: Path, expected_bytes: int, last_note: str | None) -> str 
     if size < expected_bytes:
         return f"the file of checkpoints {path} ends before the last checkpoint of the database"
     return None if end == wanted else f"the file of checkpoints {path} does not end with that of the database"
+
+
+def difference(path: Path, expected_bytes: int, notes: Iterable[str]) -> str | None:
+    """All that is expected of the file against the notes of the database, oldest first; None where it is the same."""
+    try:
+        with path.open("rb") as file:
+            for number, note in enumerate(notes, start=1):
+                if file.tell() >= expected_bytes:
+                    break  # signed since it was asked how long the file has to be
+                wanted = f"{note}\n".encode()
+                if file.read(len(wanted)) != wanted:
+                    return f"checkpoint {number} of the file {path} is not the one in the database"
+    except OSError as error:
+        return f"the file of checkpoints {path} cannot be read: {error.strerror or error}"
+    return None

@@ -54,6 +54,15 @@ class Stuck:
     overdue_seconds: float
 
 
+@dataclass(frozen=True)
+class Guard:
+    """A trigger that does not guard as it should: ``wrong`` is gone, another, disabled or not always."""
+
+    relation: str
+    name: str
+    wrong: str
+
+
 def server(conn: Connection) -> Server:
     """The server's version."""
     with conn.cursor(row_factory=class_row(Server)) as cursor:
@@ -78,3 +87,9 @@ def stuck(conn: Connection) -> list[Stuck]:
     """Leases that nobody took over."""
     with conn.cursor(row_factory=class_row(Stuck)) as cursor:
         return cursor.execute(query("shard_stuck")).fetchall()
+
+
+def guards_wrong(conn: Connection) -> list[Guard]:
+    """Triggers that do not guard as they should, those of the log first."""
+    with conn.cursor(row_factory=class_row(Guard)) as cursor:
+        return cursor.execute(query("guards_wrong")).fetchall()

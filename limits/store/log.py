@@ -39,7 +39,7 @@ OUTCOMES: dict[str, tuple[int | None, int]] = {
 
 @dataclass(frozen=True)
 class LogFilter:
-    """Which entries are wanted; None means any.
+    """Which entries are wanted; None means any. An entry has all of the ``reasons``.
 
     The size of a change is by how much the limit changed, or would by what was offered or announced, whichever
     way: between two amounts of ``currency``, or a part of the limit before, in basis points, and no hold.
@@ -51,7 +51,7 @@ class LogFilter:
     as_of_to: dt.date | None = None
     action: int | None = None
     disposition: int | None = None
-    reason: Reason | None = None
+    reasons: tuple[Reason, ...] = ()
     actor: str | None = None
     policies: tuple[bytes, ...] | None = None
     currency: str | None = None
@@ -68,7 +68,7 @@ class LogFilter:
             "as_of_to": self.as_of_to,
             "action": self.action,
             "disposition": self.disposition,
-            "reason_bit": None if self.reason is None else 1 << self.reason,
+            "reason_bits": sum({1 << reason for reason in self.reasons}),
             "actor": self.actor,
             "policies": None if self.policies is None else list(self.policies),
             "currency": self.currency,

@@ -15,8 +15,8 @@ from typing import Any
 
 from psycopg.rows import class_row, dict_row, scalar_row
 
-from limits.errors import InArchive, NotFound
-from limits.store import archives, reviews
+from limits.errors import InArchive
+from limits.store import archives, log_known, reviews
 from limits.store.db import Connection
 from limits.store.queries import query
 
@@ -34,7 +34,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One thing that does not add up. ``said`` by the row, ``counted`` by the log; amounts in minor units."""
+    """One thing that does not add up. ``said`` by the row, ``counted`` by the log; amounts in minor units.
+
+    ``entry_before``: where the entry does not begin as the one before it ended, which that is. ``currency``: that of
+    the amounts, where they are of one user.
+    """
 
     what: str
     review_id: int | None
@@ -43,6 +47,8 @@ class Mismatch:
     entry_id: int | None
     said: int | None
     counted: int | None
+    entry_before: int | None
+    currency: str | None
     words: str
 
 
@@ -112,9 +118,7 @@ def of_review(conn: Connection, review_id: int) -> Found:
 
 def of_user(conn: Connection, user_id: int) -> Found:
     """One user; NotFound for one of whom there is neither a line nor an entry. Reads all messages."""
-    with conn.cursor(row_factory=scalar_row) as cursor:
-        if not cursor.execute(query("reconcile_known"), {"user_id": user_id}).fetchone():
-            raise NotFound(f"there is no user {user_id} with a credit line")
+    log_known.require_user(conn, user_id)
     found = Found(users=1, archives=_archives(conn))
     _look(conn, found, "reconcile_users", user_from=user_id, user_to=user_id)
     _look(conn, found, "reconcile_messages", after=-LARGEST, through=LARGEST, user_from=user_id, user_to=user_id)

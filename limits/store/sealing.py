@@ -66,7 +66,9 @@ class Refused:
 
 @dataclass
 class Step:
-    """What one step came to. ``checkpoint_id`` None: there was nothing to sign; ``more``: batches are left."""
+    """What one step came to. ``checkpoint_id`` None: there was nothing to sign since ``last_id``; ``more``: batches are
+    left. ``caught_up``: notes that were missing in the file; ``cut``: more of them than a sealer that dies leaves out.
+    """
 
     checkpoint_id: int | None = None
     tree_size: int = 0
@@ -74,7 +76,9 @@ class Step:
     note: str = ""
     batches: int = 0
     key_id: str = ""
+    last_id: int | None = None
     caught_up: int = 0
+    cut: bool = False
     refused: list[Refused] = field(default_factory=list)
     more: bool = False
     anchor_trouble: str = ""
@@ -149,10 +153,12 @@ class Sealer:
     def _seal(self, conn: Connection, file: CheckpointFile, stopping: Callable[[], bool]) -> Step:
         until = time.monotonic() + STEP_SECONDS
         last = _last(conn)
+        begun = self._new_file and file.size() == 0
         caught_up = self._bring_up(conn, file, last)
         keys = self._signers(last)
         self._catch_up(conn, last)
-        step = Step(caught_up=caught_up)
+        step = Step(last_id=last.checkpoint_id if last else None, caught_up=caught_up)
+        step.cut = caught_up > 1 and not begun
         leaves = _Leaves()
         if last is None and not _origin(conn, leaves, step):
             return step  # leaf 0 comes first, or none
@@ -170,7 +176,7 @@ class Sealer:
         been changed since this process last wrote to it."""
         if last is not None and self._file_state == file.state() and self._noted == last.checkpoint_id:
             return 0
-        missing = list(file.missing(_notes(conn)))
+        missing = list(file.missing(notes(conn)))
         for one in missing:
             file.append(one)
         self._noted, self._file_state = 0 if last is None else last.checkpoint_id, file.state()
@@ -307,7 +313,7 @@ def _now(conn: Connection) -> dt.datetime:
     return now
 
 
-def _notes(conn: Connection) -> Iterator[str]:
+def notes(conn: Connection) -> Iterator[str]:
     """The notes of the database, oldest first, without holding them all."""
     with conn.cursor(name="seal_notes") as cursor:
         cursor.itersize = 1000

@@ -212,8 +212,12 @@ END $$;
 
 -- Whether it all adds up ----------------------------------------------------------------------
 
+-- Where an entry does not begin as the one before it ended: which that is. And of amounts of a user, the currency.
+ALTER TYPE limits.mismatch ADD ATTRIBUTE entry_before bigint, ADD ATTRIBUTE currency text;
+
 -- As in 0022, and what the archives come to for a user stands before the first entry. Holds that were decided as of a
--- later month before a change that is archived have nothing left to follow, and are left out.
+-- later month before a change that is archived have nothing left to follow, and are left out. Holds of one version
+-- follow each other as they were logged.
 CREATE OR REPLACE FUNCTION limits.unreconciled_users(p_from bigint, p_to bigint, p_holds boolean)
 RETURNS SETOF limits.mismatch
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
@@ -223,20 +227,21 @@ BEGIN
     RETURN QUERY
     WITH told AS (
         SELECT l.user_id, l.entry_id, l.limit_before_minor, l.limit_after_minor, l.version_before, l.version_after,
-               lag(l.limit_after_minor) OVER w AS limit_then, lag(l.version_after) OVER w AS version_then
+               lag(l.limit_after_minor) OVER w AS limit_then, lag(l.version_after) OVER w AS version_then,
+               lag(l.entry_id) OVER w AS entry_then
           FROM limits.adjustment_log l
          WHERE l.user_id BETWEEN p_from AND p_to
            AND (l.action <> 0 OR p_holds AND (NOT v_archives OR l.version_before >= coalesce(
                    (SELECT max(k.version_after) FROM limits.archived_lines k WHERE k.user_id = l.user_id), 0)))
-        WINDOW w AS (PARTITION BY l.user_id ORDER BY l.version_before, l.version_after)
+        WINDOW w AS (PARTITION BY l.user_id ORDER BY l.version_before, l.version_after, l.entry_id)
     ), added AS (
         SELECT t.user_id, count(*) AS entries, sum(t.limit_after_minor - t.limit_before_minor) AS delta,
                count(*) FILTER (WHERE t.limit_after_minor <> t.limit_before_minor) AS changes,
                min(ARRAY[t.entry_id, t.limit_before_minor, t.version_before])
                    FILTER (WHERE t.version_then IS NULL) AS first,
-               min(ARRAY[t.entry_id, t.limit_before_minor, t.limit_then])
+               min(ARRAY[t.entry_id, t.limit_before_minor, t.limit_then, t.entry_then])
                    FILTER (WHERE t.limit_then <> t.limit_before_minor) AS jump,
-               min(ARRAY[t.entry_id, t.version_before, t.version_then])
+               min(ARRAY[t.entry_id, t.version_before, t.version_then, t.entry_then])
                    FILTER (WHERE t.version_then <> t.version_before) AS skip
           FROM told t
          GROUP BY t.user_id
@@ -248,7 +253,8 @@ BEGIN
          GROUP BY k.user_id
     ), odd AS (
         SELECT coalesce(c.user_id, a.user_id, k.user_id) AS user_id, c.user_id IS NULL AS lost, c.limit_minor, c.version,
-               c.opening_limit_minor AS opening, coalesce(a.entries, 0) + coalesce(k.changes, 0) AS entries,
+               c.currency, c.opening_limit_minor AS opening,
+               coalesce(a.entries, 0) + coalesce(k.changes, 0) AS entries,
                coalesce(a.delta, 0) + coalesce(k.delta, 0) AS delta,
                coalesce(a.changes, 0) + coalesce(k.changes, 0) AS changes, a.first, a.jump, a.skip,
                k.ended, coalesce(k.version, 0) AS kept_version, k.delta AS kept_delta, k.changes AS kept_changes
@@ -265,20 +271,21 @@ BEGIN
                          AND (a.first[2] = k.ended AND a.first[3] = k.version) IS NOT FALSE
                          AND k.ended = c.opening_limit_minor + k.delta AND k.version = k.changes END) IS NOT TRUE
     )
-    SELECT v.what, NULL::bigint, NULL::integer, o.user_id, v.entry_id, v.said, v.counted
+    SELECT v.what, NULL::bigint, NULL::integer, o.user_id, v.entry_id, v.said, v.counted, v.before,
+           CASE WHEN v.what IN ('limit', 'opening', 'resumed', 'archived', 'chain') THEN o.currency::text END
       FROM odd o
      CROSS JOIN LATERAL (VALUES
-         ('line', NULL::bigint, NULL::numeric, o.entries::numeric, o.lost),
-         ('limit', NULL, o.limit_minor, o.opening + o.delta, o.limit_minor <> o.opening + o.delta),
-         ('version', NULL, o.version, o.changes, o.version <> o.changes),
-         ('opening', o.first[1], o.first[2], o.opening, o.ended IS NULL AND o.first[2] <> o.opening),
-         ('resumed', o.first[1], o.first[2], o.ended, o.first[2] <> o.ended),
-         ('beginning', o.first[1], o.first[3], o.kept_version, o.first[3] <> o.kept_version),
-         ('archived', NULL, o.ended, o.opening + o.kept_delta, o.ended <> o.opening + o.kept_delta),
-         ('archived_version', NULL, o.kept_version, o.kept_changes, o.kept_version <> o.kept_changes),
-         ('chain', o.jump[1], o.jump[2], o.jump[3], o.jump IS NOT NULL),
-         ('order', o.skip[1], o.skip[2], o.skip[3], o.skip IS NOT NULL)
-     ) v (what, entry_id, said, counted, wrong)
+         ('line', NULL::bigint, NULL::numeric, o.entries::numeric, o.lost, NULL::bigint),
+         ('limit', NULL, o.limit_minor, o.opening + o.delta, o.limit_minor <> o.opening + o.delta, NULL),
+         ('version', NULL, o.version, o.changes, o.version <> o.changes, NULL),
+         ('opening', o.first[1], o.first[2], o.opening, o.ended IS NULL AND o.first[2] <> o.opening, NULL),
+         ('resumed', o.first[1], o.first[2], o.ended, o.first[2] <> o.ended, NULL),
+         ('beginning', o.first[1], o.first[3], o.kept_version, o.first[3] <> o.kept_version, NULL),
+         ('archived', NULL, o.ended, o.opening + o.kept_delta, o.ended <> o.opening + o.kept_delta, NULL),
+         ('archived_version', NULL, o.kept_version, o.kept_changes, o.kept_version <> o.kept_changes, NULL),
+         ('chain', o.jump[1], o.jump[2], o.jump[3], o.jump IS NOT NULL, o.jump[4]),
+         ('order', o.skip[1], o.skip[2], o.skip[3], o.skip IS NOT NULL, o.skip[4])
+     ) v (what, entry_id, said, counted, wrong, before)
      WHERE v.wrong
      ORDER BY o.user_id, v.what;
 END $$;
@@ -294,7 +301,7 @@ BEGIN
     SELECT CASE WHEN o.entry_id IS NULL THEN 'message_missing' WHEN l.entry_id IS NULL THEN 'message_astray'
                 ELSE 'message' END,
            coalesce(l.review_id, o.review_id), NULL::integer, coalesce(l.user_id, o.user_id),
-           coalesce(l.entry_id, o.entry_id), NULL::numeric, NULL::numeric
+           coalesce(l.entry_id, o.entry_id), NULL::numeric, NULL::numeric, NULL::bigint, NULL::text
       FROM (SELECT x.entry_id, x.review_id, x.user_id, x.as_of, x.action
               FROM limits.adjustment_log x
              WHERE x.entry_id > p_after AND x.entry_id <= p_through AND x.user_id BETWEEN p_from AND p_to
@@ -355,11 +362,12 @@ BEGIN
                       GROUP BY y.review_id) x ON x.review_id = m.review_id
          WHERE m.state = 'done'
     )
-    SELECT 'astray', e.review_id, e.shard, NULL::bigint, NULL::bigint, NULL::numeric, e.users::numeric
+    SELECT 'astray', e.review_id, e.shard, NULL::bigint, NULL::bigint, NULL::numeric, e.users::numeric, NULL::bigint,
+           NULL::text
       FROM entries e
      WHERE NOT EXISTS (SELECT FROM meant m WHERE m.review_id = e.review_id AND m.business_date = e.as_of)
     UNION ALL
-    SELECT v.what, s.review_id, s.shard, NULL, NULL, v.said, v.counted
+    SELECT v.what, s.review_id, s.shard, NULL, NULL, v.said, v.counted, NULL, NULL
       FROM by_shard s JOIN meant m ON m.review_id = s.review_id
      CROSS JOIN LATERAL (VALUES
          ('shard_raised', s.users_raised::numeric, s.raised::numeric, true),
@@ -372,7 +380,7 @@ BEGIN
      ) v (what, said, counted, kept)
      WHERE v.kept AND v.said IS DISTINCT FROM v.counted
     UNION ALL
-    SELECT v.what, w.review_id, NULL, NULL, NULL, v.said, v.counted
+    SELECT v.what, w.review_id, NULL, NULL, NULL, v.said, v.counted, NULL, NULL
       FROM whole w
      CROSS JOIN LATERAL (VALUES
          ('review_raised', w.users_raised::numeric, coalesce(w.raised, 0)),
@@ -416,7 +424,7 @@ BEGIN
           FROM limits.archived_lines x GROUP BY x.month
     )
     SELECT v.what || ' ' || to_char(month, 'YYYY-MM'), NULL::bigint, NULL::integer, NULL::bigint, NULL::bigint,
-           v.said, v.counted
+           v.said, v.counted, NULL::bigint, NULL::text
       FROM limits.archived_months a FULL JOIN b USING (month) FULL JOIN s USING (month) FULL JOIN o USING (month)
       FULL JOIN k USING (month)
      CROSS JOIN LATERAL (VALUES
@@ -431,8 +439,16 @@ BEGIN
      ORDER BY 1;
 END $$;
 
+-- 6480000 as 64,800.00 CZK; as it is where the currency is not known.
+CREATE FUNCTION limits.in_major(p_minor numeric, p_currency text) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
+    SELECT coalesce((SELECT to_char(p_minor / 10::numeric ^ c.exponent, 'FM999,999,999,999,999,999,990'
+                                    || left('.0000', sign(c.exponent)::integer + c.exponent)) || ' ' || c.currency
+                       FROM limits.currencies c WHERE c.currency = p_currency), p_minor::text, 'unknown')
+$$;
+
 CREATE OR REPLACE FUNCTION limits.in_words(m limits.mismatch) RETURNS text
-LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT concat_ws(', ', 'archive of ' || nullif(split_part(m.what, ' ', 2), ''), 'review ' || m.review_id,
                      'shard ' || m.shard, 'user ' || m.user_id, 'entry ' || m.entry_id)
            || ': ' || format(CASE split_part(m.what, ' ', 1)
@@ -450,8 +466,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
                WHEN 'archive_lines' THEN 'it changed limits by %s, and what is kept of its users by %s'
                WHEN 'archive_changes' THEN 'its changes are %s, and what is kept of its users has %s'
                WHEN 'archive_messages' THEN 'its changes are %s, and the messages about it %s'
-               WHEN 'chain' THEN 'it begins at a limit of %s, and the entry before ended at %s'
-               WHEN 'order' THEN 'it begins at version %s, and the entry before ended at %s'
+               WHEN 'chain' THEN 'it begins at a limit of %s, and entry %3$s before it ended at %2$s'
+               WHEN 'order' THEN 'it begins at version %s, and entry %3$s before it ended at %2$s'
                WHEN 'message_missing' THEN 'a limit changed without a message'
                WHEN 'message_astray' THEN 'a message without a changed limit'
                WHEN 'message' THEN 'the message is about another change'
@@ -466,7 +482,7 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
                WHEN 'review_skipped' THEN 'users skipped %s, put aside so %s'
                WHEN 'review_users' THEN 'users %s, decided or put aside %s'
                ELSE 'users ' || split_part(m.what, '_', 2) || ' %s, in the log %s' END,
-               coalesce(m.said::text, 'unknown'), coalesce(m.counted::text, 'unknown'))
+               limits.in_major(m.said, m.currency), limits.in_major(m.counted, m.currency), m.entry_before)
 $$;
 
 -- Who may -----------------------------------------------------------------------------------
@@ -475,8 +491,8 @@ $$;
 INSERT INTO limits.turns VALUES ('archive');
 
 REVOKE EXECUTE ON FUNCTION limits.log_begins, limits.refuse_archived, limits.archive_obstacle, limits.archive_month,
-    limits.unreconciled_archives FROM PUBLIC;
+    limits.unreconciled_archives, limits.in_major FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION limits.log_begins TO limits_worker, limits_operations, limits_auditor;
-GRANT EXECUTE ON FUNCTION limits.unreconciled_archives TO limits_operations, limits_auditor;
+GRANT EXECUTE ON FUNCTION limits.unreconciled_archives, limits.in_major TO limits_operations, limits_auditor;
 
 RESET ROLE;

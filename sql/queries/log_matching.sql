@@ -10,7 +10,7 @@ SELECT {columns},
    AND (%(user_id)s::bigint IS NULL OR user_id = %(user_id)s::bigint)
    AND (%(action)s::smallint IS NULL OR action = %(action)s::smallint)
    AND (%(disposition)s::smallint IS NULL OR disposition = %(disposition)s::smallint)
-   AND (%(reason_bit)s::bigint IS NULL OR reason_bits & %(reason_bit)s::bigint <> 0)
+   AND (%(reason_bits)s::bigint = 0 OR reason_bits & %(reason_bits)s::bigint = %(reason_bits)s::bigint)
    AND (%(actor)s::text IS NULL OR actor = %(actor)s::text)
    AND (%(policies)s::bytea[] IS NULL OR policy_hash = ANY (%(policies)s::bytea[]))
    AND (%(currency)s::text IS NULL OR currency = %(currency)s::text)

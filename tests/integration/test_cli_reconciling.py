@@ -45,7 +45,7 @@ def test_the_log_is_reconciled(settings: Settings, conn: Connection, done: str) 
     wrong = limits(settings, "log", "reconcile")
     assert wrong.returncode == 1
     assert wrong.stdout.splitlines() == [
-        "1 thing does not add up, looking at 2 users and 1 review; amounts in minor units",
+        "1 thing does not add up, looking at 2 users and 1 review; amounts without a currency are in minor units",
         "  user 2: the version is 4, and the changes in the log are 1",
     ]
     told = limits(settings, "log", "reconcile", "--json")
@@ -66,7 +66,10 @@ def test_a_review_says_whether_it_adds_up(settings: Settings, conn: Connection, 
     conn.execute("UPDATE limits.credit_lines SET limit_minor = 5 WHERE user_id = 2")
     engine.reconcile_owed(conn)
     shown = limits(settings, "review", "show", done).stdout
-    assert "reconciled 1 thing does not add up, " in shown and "user 2: the limit is 5, and by the log it is " in shown
+    assert (
+        "reconciled 1 thing does not add up, " in shown
+        and "user 2: the limit is 0.05 CNY, and by the log it is " in shown
+    )
     found = answer(settings, "review", "show", done)["reconciled"]
     assert (found["ok"], found["mismatches"], len(found["first"])) == (False, 1, 1)
     (wrong,) = doctor._reconciled(conn)
@@ -93,7 +96,7 @@ def test_the_scheduler_reconciles_what_a_worker_left(
     found = reconciling.outcome(conn, int(done))
     assert found is not None and found.ok
     (fine,) = doctor._reconciled(conn)
-    assert (fine.state, fine.says) == ("ok", "every review that is over adds up")
+    assert fine.state == "ok" and "added up, as reconciled when each was over; limits log reconcile looks" in fine.says
     assert not gates.switch(conn).engaged
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,9 +26,21 @@ KEYS = {
 
 
 def demo(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return limits(database, "demo", *arguments)
+
+
+def listed_in_readme() -> list[list[str]]:
+    """The lists of the log that README.md shows, as they are typed."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    found = [shlex.split(line, comments=True)[1:] for line in re.findall(r"^limits log list .*$", text, re.MULTILINE)]
+    assert len(found) == 3
+    return found
+
+
+def limits(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
     settings = make_settings(database_url=database.url, broker_url=None, concurrency=2)
     return subprocess.run(
-        [sys.executable, "-m", "limits", "demo", *arguments],
+        [sys.executable, "-m", "limits", *arguments],
         env=environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -48,6 +63,9 @@ def test_every_borrower_is_accounted_for_and_a_second_run_changes_nothing(databa
     counts = "SELECT (SELECT count(*) FROM limits.adjustment_log), (SELECT count(*) FROM limits.reviews)"
     before = conn.execute(counts).fetchone()
     assert before is not None and before[1] == 7
+    for line in listed_in_readme():
+        listed = limits(database, *line, "--json")
+        assert listed.returncode == 0 and json.loads(listed.stdout)["entries"], (line, listed.stderr)
     again = demo(database)
     assert again.returncode == 0, again.stderr
     assert "nothing was changed now" in again.stderr

@@ -39,6 +39,7 @@ def hashes(conn: Connection, settings: Settings, tmp_path: Path, monkeypatch: py
         amounts = {name: parse_money(f"{entry[name]} {entry['currency']}").minor for name in ("before", "after")}
         number = logbook.add_entry(
             conn, logbook.add_review(conn, AS_OF, policy), ord(entry["letter"]), AS_OF, policy_hash=policy,
+            reason_bits=sum(1 << logbook.CODES[code] for code in entry.get("reasons", ())),
             currency=entry["currency"], limit_before_minor=amounts["before"], limit_after_minor=amounts["after"],
             disposition=1 if "offered" in entry else 2 if "announced" in entry else 0,
             proposed_minor=parse_money(f"{waits} {entry['currency']}").minor if waits else None,
@@ -101,3 +102,71 @@ def test_digits_that_begin_several_hashes_are_refused(
     assert run(["log", "list", "--policy", "abab"]) == 2
     assert "abab begins the hashes of several policies" in capsys.readouterr().err
     assert run(["log", "list", "--policy", "ab" * 31 + "01"]) == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ["list", "--user", "1", "--user", "2"],
+        ["list", "--review", "1", "--from", "2026-01-01", "--review=1"],
+        ["list", "--from", "2026-01-01", "--from", "2026-01-01"],
+        ["list", "--to", "2026-01-01", "--to", "2026-01-02"],
+        ["list", "--action", "held", "--action", "raised"],
+        ["list", "--outcome", "held", "--outcome", "offered"],
+        ["list", "--actor", "a", "--actor", "b"],
+        ["export", "--policy", "cz", "--policy", "us"],
+        ["export", "--min-change", "1 CZK", "--min-change", "2 CZK"],
+        ["export", "--max-change", "1 CZK", "--max-change", "2 CZK"],
+        ["export", "--min-share", "1", "--min-share", "2"],
+        ["export", "-o", "a", "--output", "b"],
+        ["report", "--from", "2026-01-01", "--from", "2026-01-02"],
+        ["reconcile", "--user", "1", "--user", "2"],
+        ["replay", "--review", "1", "--review", "2"],
+        ["export-proof", "a", "--review", "1", "--review", "2"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_named_twice_is_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Never the last one without a word."""
+    assert run(["log", *given]) == 2
+    seen = capsys.readouterr()
+    name = next(word for word in reversed(given) if word.startswith("--")).split("=")[0]
+    assert f"{name} is named twice; name one" in seen.err and seen.err.count("\n") == 1 and seen.out == "", seen
+
+
+@pytest.mark.parametrize("command", ["list", "export"])
+def test_what_is_not_there_is_not_the_same_as_nothing_found(
+    hashes: dict[str, bytes], command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text("as it was")
+    into = ["-o", str(out)] if command == "export" else []
+    for given, says in (
+        (["--review", "99"], "there is no review 99; `limits review list` shows those there are"),
+        (["--user", "999999"], "there is no user 999999 with a credit line"),
+        (["--user", "999999", "--action", "held"], "there is no user 999999 with a credit line"),
+        (["--actor", "demo"], "no entry of the log is by 'demo'; the newest are by 'test'"),
+    ):
+        assert run(["log", command, *given, *into]) == 2, given
+        seen = capsys.readouterr()
+        assert seen.err == f"limits: {says}\n" and seen.out == "", seen
+    assert out.read_text() == "as it was"
+    for given in (["--review", "1", "--action", "lowered"], ["--actor", "test", "--user", "97", "--action", "lowered"]):
+        assert run(["log", command, *given, *into]) == 0, capsys.readouterr().err
+
+
+def test_five_actors_are_named_newest_first(
+    conn: Connection, hashes: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(7):
+        review_id = logbook.add_review(conn, AS_OF, hashes["standard"])
+        conn.execute("UPDATE limits.reviews SET actor = %s WHERE review_id = %s", (f"Ann {number}", review_id))
+    assert run(["log", "list", "--json", "--actor", "Ann"]) == 2
+    said = capsys.readouterr().err
+    assert "by 'Ann'; the newest are by 'Ann 6', 'Ann 5', 'Ann 4', 'Ann 3', 'Ann 2'\n" in said
+
+
+def test_a_switch_that_is_named_twice_says_the_same(
+    hashes: dict[str, bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["log", "list", "--json", "--json"]) == 0, capsys.readouterr().err

@@ -35,8 +35,8 @@ def look(
 def test_all_is_well_or_has_a_mend(look: Callable[[], dict[str, doctor.Finding]]) -> None:
     found = look()
     assert {check: finding.state for check, finding in found.items()} == {
-        "settings": "ok", "policy": "ok", "database": "ok", "schema": "ok", "roles": "ok", "workers": "warn",
-        "schedulers": "warn", "schedules": "warn", "reviews": "ok", "notices": "ok",
+        "settings": "ok", "policy": "ok", "database": "ok", "schema": "ok", "guards": "ok", "roles": "ok",
+        "workers": "warn", "schedulers": "warn", "schedules": "warn", "reviews": "ok", "notices": "ok",
     }  # fmt: skip
     assert all(finding.mend for finding in found.values() if finding.state != "ok")
     assert found["roles"].says == "the login limits_test_monitor may act as limits_monitor"

@@ -11,6 +11,7 @@ import pytest
 
 from limits import engine
 from limits.errors import ApprovalRefused, NotFound
+from limits.money import EXPONENTS, major, money
 from limits.settings import Settings, make_settings
 from limits.store import gates, reconciling, reviews
 from limits.store.db import Connection, Database, Role
@@ -181,6 +182,43 @@ def test_what_does_not_add_up_of_a_user_is_found_and_named(conn: Connection, row
     assert {m.what for m in everything.named if not m.what.startswith(("shard", "batch", "review"))} == expected
     assert one.count == len(one.named)
     assert reconciling.of_user(conn, 2).ok, "nobody else is concerned"
+
+
+def test_a_break_is_named_by_both_entries_whatever_is_asked(
+    conn: Connection, database: Database, settings: Settings, row: ReviewRow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A raise and two holds after it, which are of one version and lie in the table the other way about."""
+    with monkeypatch.context() as patched:
+        patched.setattr("limits.engine.running.reconcile_owed", lambda conn: [])
+        last = review(database, settings, NEXT + dt.timedelta(days=1))
+    entries = "SELECT entry_id, limit_after_minor FROM limits.adjustment_log WHERE user_id = 1 ORDER BY entry_id"
+    (raised, limit), (held, _), _ = conn.execute(entries.encode()).fetchall()
+    tamper(
+        conn,
+        f"UPDATE {LOG} SET limit_after_minor = limit_after_minor - 1050 WHERE user_id = 1",
+        "UPDATE limits.credit_lines SET limit_minor = limit_minor - 1050 WHERE user_id = 1",
+        f"UPDATE {JULY} SET actor = actor WHERE entry_id = {held}",
+    )
+    words = (
+        f"user 1, entry {held}: it begins at a limit of {major(limit, 2)} CNY, and entry {raised} before it ended at "
+        f"{major(limit - 1050, 2)} CNY"
+    )
+    asked = (reconciling.of_everything(conn), reconciling.of_user(conn, 1), reconciling.of_review(conn, last.review_id))
+    for found in asked:
+        (chain,) = (m for m in found.named if m.what == "chain")
+        assert (chain.words, chain.entry_id, chain.entry_before, chain.currency) == (words, held, raised, "CNY")
+
+
+def test_amounts_are_written_with_their_currency(conn: Connection) -> None:
+    def written(minor: int, currency: str | None) -> str:
+        row = conn.execute("SELECT limits.in_major(%s, %s)", (minor, currency)).fetchone()
+        assert row is not None
+        return str(row[0])
+
+    for currency, exponent in EXPONENTS.items():
+        for minor in (0, 5, 100, 6_480_000, -1_234_567, 10**15):
+            assert written(minor, currency) == money(minor, exponent, currency)
+    assert written(6_480_000, None) == "6480000", "of several currencies, or of none"
 
 
 @pytest.mark.parametrize("name", OF_REVIEW)

@@ -13,6 +13,7 @@ from limits.errors import SealError
 from limits.settings import Settings
 from limits.store.db import Connection, Database
 from limits.store.sealing import Sealer
+from tasks.sealer import lines
 from tests.sealing import Files, count, force, recompute, step
 
 
@@ -46,8 +47,27 @@ def test_a_file_that_is_behind_is_brought_up(
     whole = files.checkpoints.read_bytes()
     files.checkpoints.write_bytes(whole[:kept])
     done = step(database, files.sealer())
-    assert (done.checkpoint_id, done.caught_up > 0) == (None, True)
+    assert (done.checkpoint_id, done.last_id, done.caught_up > 0) == (None, 3, True)
     assert files.checkpoints.read_bytes() == whole
+
+
+@pytest.mark.parametrize(("kept", "missing"), [(0, 3), (0.5, 3), (1, 2), (1.5, 2), (2, 1), (2.5, 1)])
+def test_more_than_one_that_is_missing_is_no_crash(
+    database: Database, files: Files, three: list[str], kept: float, missing: int
+) -> None:
+    """A sealer that dies leaves out one note or the rest of one; whoever cuts the file, more."""
+    notes = int(kept)
+    rest = three[notes][: len(three[notes]) // 2] if kept != notes else ""
+    files.checkpoints.write_text("".join(three[:notes]) + rest)
+    done = step(database, files.sealer())
+    assert (done.caught_up, done.cut) == (missing, missing > 1)
+    (said,) = lines(done)
+    assert files.checkpoints.read_text() == "".join(three), "it is brought up all the same"
+    if missing > 1:
+        assert f"{missing} checkpoints were missing in the file and are added to it" in said
+        assert "which no crash does" in said and "somebody cut this one: find out who" in said
+    else:
+        assert said == "1 checkpoint was missing in the file and added to it"
 
 
 def test_a_sealer_that_runs_sees_what_is_done_to_its_file(
@@ -65,7 +85,8 @@ def test_a_sealer_that_runs_sees_what_is_done_to_its_file(
     with pytest.raises(SealError, match="is gone, and the database has checkpoints"):
         step(database, sealer)
     assert not files.checkpoints.exists(), "it is not made in silence"
-    assert step(database, files.sealer(new_file=True)).caught_up == 3
+    begun = step(database, files.sealer(new_file=True))
+    assert (begun.caught_up, begun.cut) == (3, False), "as it was asked to"
     assert files.checkpoints.read_text() == whole
 
 

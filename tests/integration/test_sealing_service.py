@@ -147,6 +147,8 @@ def test_once_seals_and_says_by_its_exit_code_what_is_refused(
     assert missing.returncode == 2 and "there is no key to sign with" in missing.stderr
     done = limits(settings, "log", "seal", "--once", "--make-key", "first")
     assert done.returncode == 0 and "checkpoint 1: 1 batches sealed, 1 entries in 2 leaves" in done.stdout, done.stderr
+    again = limits(settings, "log", "seal", "--once")
+    assert (again.returncode, again.stdout) == (0, "nothing new since checkpoint 1\n")
     applied(2)
     force(conn, "UPDATE limits.adjustment_log SET actor = 'x' WHERE batch_id = 2")
     refused = limits(settings, "log", "seal", "--once")
@@ -232,6 +234,89 @@ def test_the_doctor_compares_file_and_database(
     else:
         files.checkpoints.write_text(text)
     assert say()["checkpoints"].state == "fail" and says in say()["checkpoints"].says
+
+
+def test_the_doctor_compares_the_whole_file_or_says_what_it_compared(
+    database: Database, settings: Settings, files: Files, say: Callable[[], dict[str, doctor.Finding]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    for _ in range(3):
+        step(database, files.sealer(idle_seconds=0.001))
+    assert "has what the database has: all of it compared" in say()["checkpoints"].says
+    first, second, third = files.checkpoints.read_text().split("limits log ")[1:]
+    files.checkpoints.write_text("".join(f"limits log {one}" for one in (first, second.replace("a", "b", 1), third)))
+    found = say()["checkpoints"]
+    assert found.state == "fail" and "checkpoint 2 of the file" in found.says and "is not the one in the" in found.says
+    monkeypatch.setattr(doctor_log, "WHOLE_FILE_BYTES", 10)
+    found = say()["checkpoints"]
+    assert found.state == "ok" and "by its length and its last checkpoint; limits log verify looks at all" in found.says
+
+
+#: A guard of the same name that lets something through.
+WEAKER = (
+    "DROP TRIGGER append_only_rows ON {{month}}; CREATE TRIGGER append_only_rows BEFORE {} ON {{month}} FOR EACH ROW "
+    "{} EXECUTE FUNCTION limits.refuse_change(); ALTER TABLE {{month}} ENABLE ALWAYS TRIGGER append_only_rows"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "says", "mend"),
+    [
+        ("ALTER TABLE {month} DISABLE TRIGGER ALL", "append_only_rows on {month} is disabled, and", "{always} rows"),
+        (
+            "ALTER TABLE {month} DISABLE TRIGGER append_only_truncate",
+            "truncate on {month} is disabled",
+            "{always} truncate",
+        ),
+        (
+            "ALTER TABLE {month} ENABLE TRIGGER append_only_rows",
+            "rows on {month} does not fire always",
+            "{always} rows",
+        ),
+        ("DROP TRIGGER append_only_rows ON {month}", "append_only_rows on {month} is gone", "make it again"),
+        (
+            "DROP TRIGGER append_only_truncate ON limits.adjustment_log",
+            "limits.adjustment_log is gone",
+            "make it again",
+        ),
+        (WEAKER.format("DELETE", ""), "append_only_rows on {month} is not the one that was made", "make it again"),
+        (WEAKER.format("UPDATE OR DELETE", "WHEN (false)"), "rows on {month} is not the one that", "make it again"),
+        (
+            "ALTER TABLE limits.checkpoints DISABLE TRIGGER check_checkpoint",
+            "check_checkpoint on limits.checkpoints",
+            "",
+        ),
+        ("ALTER TABLE limits.sealed_batches DISABLE TRIGGER USER", "limits.sealed_batches is disabled, and 2 more", ""),
+        (
+            "ALTER TABLE limits.archived_months DISABLE TRIGGER USER",
+            "limits.archived_months is disabled, and 1 more",
+            "",
+        ),
+        ("ALTER TABLE limits.archived_lines DISABLE TRIGGER USER", "limits.archived_lines is disabled, and 1 more", ""),
+        ("ALTER TABLE limits.erasures DISABLE TRIGGER USER", "limits.erasures is disabled, and 1 more", ""),
+        (
+            "ALTER TABLE limits.batches DISABLE TRIGGER ALL",
+            "RI_ConstraintTrigger",
+            'limits.batches ENABLE TRIGGER "RI_',
+        ),
+    ],
+)
+def test_the_doctor_wants_every_guard_in_its_place(
+    conn: Connection, applied: Callable[[int], None], statement: str, says: str, mend: str
+) -> None:
+    applied(1)
+    (month,) = conn.execute("SELECT tableoid::regclass::text FROM limits.adjustment_log").fetchone() or ("",)
+    month = f"limits.{month.removeprefix('limits.')}"
+    assert doctor_log.guards(conn).state == "ok"
+    for part in statement.format(month=month).split("; "):
+        conn.execute(part.encode())
+    found = doctor_log.guards(conn)
+    assert found.state == "fail" and says.format(month=month) in found.says, found
+    again = mend.format(month=month, always=f"ALTER TABLE {month} ENABLE ALWAYS TRIGGER").replace(
+        "TRIGGER rows", 'TRIGGER "append_only_rows"'
+    )
+    assert again.replace("TRIGGER truncate", 'TRIGGER "append_only_truncate"') in found.mend
+    assert "limits log verify" in found.mend
 
 
 # The second anchor -------------------------------------------------------------------------------
