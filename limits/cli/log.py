@@ -10,6 +10,7 @@ from limits.cli import (
     common,
     log_archive,
     log_as_of,
+    log_checkpoints,
     log_export,
     log_prove,
     log_reconcile,
@@ -55,7 +56,9 @@ def _only_reads(context: typer.Context) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    for module in (log_archive, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify):
+    for module in (
+        log_archive, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify, log_checkpoints,
+    ):  # fmt: skip
         module.register(log)
     app.add_typer(log, name="log")
 

@@ -33,6 +33,7 @@ def nowhere(home: Path) -> Settings:
         ["export"],
         ["export-proof", "x.parquet"],
         ["replay", "1"],
+        ["checkpoints"],
     ],
     ids=lambda arguments: arguments[0],
 )
