@@ -120,10 +120,11 @@ def show_entry(
 
     with common.database() as database, database.connect("auditor", "limits log show") as conn:
         found = store.entry(conn, entry_id)
+        times = store.times(conn, entry_id)
     if json:
-        print_json(found.as_dict())
+        print_json(found.as_dict() | {"record": times and times.as_dict()})
     else:
-        explanation.show(found, lang.value)
+        explanation.show(found, lang.value, times)
 
 
 @log.command("explain", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
