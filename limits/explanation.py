@@ -14,7 +14,7 @@ from limits.capacity import Method
 from limits.ceilings import CEILINGS
 from limits.money import major, money
 from limits.reasons import Reason
-from limits.store.log import LogEntry, reason_code, reason_text
+from limits.store.log import LogEntry, Times, reason_code, reason_text
 from limits.terminal import say
 
 WORDS = {
@@ -54,6 +54,8 @@ WORDS = {
         "review": "Review",
         "entry": "Log entry",
         "unlogged": "none: worked out now, nothing was changed",
+        "times": "Times",
+        "times_text": "decided {decided}, applied {applied}",
     },
     "zh": {
         "user": "用户 {user}，截至 {as_of}：{action}",
@@ -91,12 +93,14 @@ WORDS = {
         "review": "审查",
         "entry": "日志条目",
         "unlogged": "无：现在算出，未作任何更改",
+        "times": "时间",
+        "times_text": "{decided} 作出决定，{applied} 生效",
     },
 }
 
 
-def show(entry: LogEntry, language: str = "en") -> None:
-    """Print the decision."""
+def show(entry: LogEntry, language: str = "en", times: Times | None = None) -> None:
+    """Print the decision; ``times``: when it was made and applied, where that is known."""
     words = WORDS[language]
     action = words[entry.outcome]
     say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
@@ -107,6 +111,10 @@ def show(entry: LogEntry, language: str = "en") -> None:
         say(f"  {_pad(name, width)}  {text}")
         if name == words["floor"]:
             _show_ceilings(entry, language)
+    if times is not None:
+        decided, applied = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (times.decided_at, times.applied_at))
+        text = words["times_text"].format(decided=decided, applied=applied)
+        say(f"  {_pad(words['times'], width)}  {text}")
 
 
 def show_facts(facts: Sequence[tuple[str, str]]) -> None:

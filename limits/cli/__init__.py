@@ -124,7 +124,8 @@ def _sentence(error: typer.TyperException) -> str:
     message = error.format_message().replace(": Value error, ", ": ")
     if context is None or "\n" in message:
         return message
-    return f"{message.rstrip('.')}. See: {context.command_path} --help"
+    end = "" if message.endswith("?") else "."
+    return f"{message.rstrip('.')}{end} See: {context.command_path} --help"
 
 
 def _fail(sentence: str, code: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import datetime as dt
 import enum
 import getpass
@@ -27,6 +28,9 @@ COMPILING = "compiling the forecast, once on this machine; it takes some 15 seco
 
 #: The largest number a bigint column holds.
 LARGEST = 2**63 - 1
+
+#: Whether the command may make an embedded database where there is none.
+_may_make = contextvars.ContextVar("may_make", default=True)
 
 
 def today() -> dt.date:
@@ -147,6 +151,16 @@ def load_forecast() -> None:
 
 
 @contextlib.contextmanager
+def only_existing() -> Iterator[None]:
+    """Meanwhile no embedded database is made: an empty one in a wrong home would look like a log that was cut off."""
+    token = _may_make.set(False)
+    try:
+        yield
+    finally:
+        _may_make.reset(token)
+
+
+@contextlib.contextmanager
 def database(settings: Settings | None = None) -> Iterator[Database]:
     """The database of the settings, opened and closed again."""
     from limits.settings import get_settings
@@ -155,7 +169,7 @@ def database(settings: Settings | None = None) -> Iterator[Database]:
 
     set_up("warning")  # standard output is for results; services say more once they run
     settings = settings or get_settings()
-    with open_database(settings) as opened:
+    with open_database(settings, make=_may_make.get()) as opened:
         yield opened
         if settings.embedded:
             from limits.cli.log_seal import seal_rest

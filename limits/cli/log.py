@@ -10,6 +10,7 @@ from limits.cli import (
     common,
     log_archive,
     log_as_of,
+    log_checkpoints,
     log_export,
     log_prove,
     log_reconcile,
@@ -43,9 +44,21 @@ log = typer.Typer(
 )
 
 
+#: Those of the commands that may come before there is a database.
+_WRITING = ("seal", "key")
+
+
+@log.callback()
+def _only_reads(context: typer.Context) -> None:
+    if context.invoked_subcommand not in _WRITING:
+        context.with_resource(common.only_existing())
+
+
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    for module in (log_archive, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify):
+    for module in (
+        log_archive, log_as_of, log_export, log_prove, log_reconcile, log_report, log_seal, log_verify, log_checkpoints,
+    ):  # fmt: skip
         module.register(log)
     app.add_typer(log, name="log")
 
@@ -110,10 +123,21 @@ def show_entry(
 
     with common.database() as database, database.connect("auditor", "limits log show") as conn:
         found = store.entry(conn, entry_id)
+        times = store.times(conn, entry_id)
     if json:
-        print_json(found.as_dict())
+        print_json(found.as_dict() | {"record": times and times.as_dict()})
     else:
-        explanation.show(found, lang.value)
+        explanation.show(found, lang.value, times)
+
+
+@log.command("explain", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def explain_elsewhere() -> None:
+    """Says where the command is that people look for here."""
+    from limits.errors import InputError
+
+    raise InputError(
+        "the command is limits explain USER, for a user's newest decision; limits log show ID has any other"
+    )
 
 
 def _print_entries(found: list[LogEntry]) -> None:

@@ -66,11 +66,18 @@ def register(log: typer.Typer) -> None:
     log.command("as-of")(as_of_command)
 
 
+def _read_first_date(text: str) -> dt.date:
+    """The date; a number in its place is that of the user."""
+    if text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is not a date; DATE comes first: limits log as-of 2026-03-31 {text}")
+    return common.read_date(text)
+
+
 def as_of_command(
     date: Annotated[
         str,
         typer.Argument(
-            parser=common.read_date, metavar="DATE", show_default=False,
+            parser=_read_first_date, metavar="DATE", show_default=False,
             help="The business date (as_of) of the decisions, at its end.",
         ),
     ],

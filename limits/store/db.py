@@ -87,12 +87,13 @@ class Database:
 
 
 @contextlib.contextmanager
-def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Database]:
+def open_database(settings: Settings, *, migrated: bool = True, make: bool = True) -> Iterator[Database]:
     """The database of the settings, with the schema that the code needs.
 
     Embedded: starts or joins the server of our own, brings the schema up to date, and leaves
     at the end; the last one to leave stops the server. By URL: MigrationError when the schema
-    is not what the code needs. ``migrated=False`` leaves the schema as it is.
+    is not what the code needs. ``migrated=False`` leaves the schema as it is. ``make=False``: DatabaseError
+    where there is no embedded database yet, and nothing is made.
     """
     from limits.store import migrate
 
@@ -103,9 +104,12 @@ def open_database(settings: Settings, *, migrated: bool = True) -> Iterator[Data
         yield database
         return
 
-    from limits.store.embedded import Embedded
+    from limits.store.embedded import Embedded, is_there
 
-    with Embedded(home_dir(settings)) as server:
+    home = home_dir(settings)
+    if not make and not is_there(home):
+        raise DatabaseError(f"there is no database in {home}; set LIMITS_HOME or LIMITS_DATABASE_URL")
+    with Embedded(home) as server:
         database = Database(server.url(), embedded=True, revive=server.revive)
         if migrated:
             migrate.apply(database)

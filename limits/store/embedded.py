@@ -400,6 +400,17 @@ def about(home: Path) -> About:
         )
 
 
+def is_there(home: Path) -> bool:
+    """Whether the home has an embedded database; starts and makes nothing."""
+    try:
+        os.lstat(Embedded(home).data)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except PermissionError:
+        return True  # it may be: whoever starts it says what is closed
+    return True
+
+
 @contextlib.contextmanager
 def _unusable(home: Path) -> Iterator[None]:
     try:

@@ -17,6 +17,8 @@ from psycopg.rows import class_row
 
 from limits.capacity import Method
 from limits.ceilings import CEILINGS
+from limits.entry import BatchRecord
+from limits.errors import EntryError
 from limits.reasons import TEXT, Reason
 from limits.store import archives, policies
 from limits.store.queries import query
@@ -219,6 +221,28 @@ def entry(conn: psycopg.Connection[Any], entry_id: int) -> LogEntry:
         none = f"there is no log entry {entry_id}; `limits log list` shows those there are"
         raise archives.missing_entry(conn, entry_id, none)
     return found
+
+
+@dataclass(frozen=True)
+class Times:
+    """When an entry was decided, and when that was applied, as the record of its batch says."""
+
+    decided_at: dt.datetime
+    applied_at: dt.datetime
+
+    def as_dict(self) -> dict[str, str]:
+        """For a machine."""
+        return {"decided_at": self.decided_at.isoformat(), "applied_at": self.applied_at.isoformat()}
+
+
+def times(conn: psycopg.Connection[Any], entry_id: int) -> Times | None:
+    """Both times of an entry; None where it is older than records are, or its record cannot be read."""
+    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
+    try:
+        record = None if row is None else BatchRecord.parse(row[0])
+    except EntryError:
+        return None  # altered: limits log verify says how
+    return None if record is None else Times(record.decided_at, record.applied_at)
 
 
 def newest(conn: psycopg.Connection[Any], user_id: int, as_of: dt.date | None = None) -> LogEntry | None:

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from limits.cli import run
+from limits.entry import BatchRecord
 from limits.money import major, parse_money
 from limits.settings import Settings
 from limits.store.db import Connection
-from tests import builders, logbook
+from tests import builders, forging, logbook
 from tests.packs import write_pack
 
 USERS: list[dict[str, Any]] = tomllib.loads((Path(__file__).parents[1] / "log" / "as_of.toml").read_text())["user"]
@@ -153,3 +154,34 @@ def test_a_real_decision_in_words(conn: Connection, tmp_path: Path, capsys: pyte
 
     assert run(["log", "as-of", "2026-07-05", "1", "--lang", "zh"]) == 0
     assert "2026-07-05，由 5,000.00 CNY 上调" in capsys.readouterr().out
+
+
+def test_both_times_of_an_entry(conn: Connection, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lists and exports give the one at which it was applied; the record has both."""
+    builders.add_steady_user(conn, 1, credit_limit=500_000)
+    builders.refresh(conn)
+    assert run(["recompute", "1", "--reason", "x", "--as-of", str(builders.AS_OF), "--apply"]) == 0
+    row = conn.execute(
+        "SELECT l.entry_id, b.record FROM limits.adjustment_log l JOIN limits.batches b USING (batch_id)"
+    )
+    entry_id, text = row.fetchone() or (0, "")
+    record = BatchRecord.parse(text)
+    capsys.readouterr()
+    assert run(["log", "show", str(entry_id), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["record"] == {
+        "decided_at": record.decided_at.isoformat(),
+        "applied_at": record.applied_at.isoformat(),
+    }
+    assert found["decided_at"] == found["record"]["applied_at"] and record.decided_at < record.applied_at
+    assert run(["log", "show", str(entry_id)]) == 0
+    times = [f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (record.decided_at, record.applied_at)]
+    assert f"  Times      decided {times[0]}, applied {times[1]}\n" in capsys.readouterr().out
+    assert run(["log", "show", str(entry_id), "--lang", "zh"]) == 0
+    assert f"{times[0]} 作出决定，{times[1]} 生效" in capsys.readouterr().out
+
+    forging.unguard(conn)
+    conn.execute("UPDATE limits.batches SET record = record || 'x'")
+    capsys.readouterr()
+    assert run(["log", "show", str(entry_id), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["record"] is None

@@ -18,7 +18,7 @@ CORE = (
     "policy_text", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment",
     "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions", "notices",
     "retention", "breakers", "calendars", "whatif", "counterfactual", "policy_changes",
-    "merkle", "entry", "entry_bytes", "record_text", "checkpoint",
+    "merkle", "entry", "entry_bytes", "record_text", "checkpoint", "checkpoint_list",
     "log_rows", "log_finding", "log_check", "log_notes", "log_proof",
 )  # fmt: skip
 PYTHON = sorted(path for top in ("limits", "tasks", "tests", ".ci") for path in (ROOT / top).rglob("*.py"))
