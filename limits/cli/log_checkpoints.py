@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from limits.cli import common
+from limits.cli.log_proved import open_checkpoints
 from limits.cli.log_seal import key
-from limits.cli.log_verify import CheckpointsOption, PublicKeyOption, default_paths, open_checkpoints, read_keys
+from limits.cli.log_verify import CheckpointsOption, PublicKeyOption, default_paths, read_keys
 
 if TYPE_CHECKING:
     import datetime as dt
