@@ -93,6 +93,9 @@ def words_option(name: str, help_text: str, metavar: str = "TEXT", *, parser: Ca
     return typer.Option(name, parser=parser, metavar=metavar, help=help_text, show_default=False)
 
 
+#: Where people are told what to do once log, limits or replay do not hold.
+WHAT_TO_DO = "what to do now: docs/log.md, When it does not hold"
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Actor = Annotated[
     str | None,

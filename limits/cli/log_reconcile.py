@@ -25,7 +25,7 @@ def reconcile(
     json: common.Json = False,
 ) -> None:
     """Add up the log and compare: limits, versions, messages, batches, reviews. Exit code 1 when something differs."""
-    from limits.terminal import print_json
+    from limits.terminal import note, print_json
 
     if review is not None and user is not None:
         raise typer.BadParameter("--review and --user exclude each other; name one of them")
@@ -40,6 +40,7 @@ def reconcile(
     else:
         _print(found)
     if not found.ok:
+        note(common.WHAT_TO_DO)
         raise typer.Exit(1)
 
 

@@ -52,7 +52,7 @@ def replay_entries(
     """
     from limits import engine
     from limits.settings import get_settings
-    from limits.terminal import print_json, progress
+    from limits.terminal import note, print_json, progress
 
     _check_arguments(entry_id, review, everything, sample, seed)
     drawn = None
@@ -78,6 +78,8 @@ def replay_entries(
         print_json(_as_dict(found, drawn.seed if drawn else None))
     else:
         _print(found, drawn.seed if drawn else None)
+    if found.differing or found.failed:
+        note(common.WHAT_TO_DO)
     if not found.ok:
         raise typer.Exit(1)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from limits.cli import common
+
 if TYPE_CHECKING:
     import datetime as dt
 
@@ -29,7 +31,7 @@ def clock(at: dt.datetime) -> str:
 
 def show(report: Report, json: bool, without_archives: bool) -> None:
     """The verdict, for people or for a program."""
-    from limits.terminal import print_json, say
+    from limits.terminal import note, print_json, say
 
     if json:
         print_json(report.as_dict() | {"holds": report.holds and (without_archives or not report.unread)})
@@ -54,6 +56,7 @@ def show(report: Report, json: bool, without_archives: bool) -> None:
         say(f"  {sentence(one)}")
     if report.tally.count > SHOWN:
         say(f"  and {report.tally.count - SHOWN:,} more: --json has the first {len(report.tally.kept)}")
+    note(common.WHAT_TO_DO)
 
 
 def _holds(report: Report) -> str:
