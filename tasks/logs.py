@@ -43,5 +43,5 @@ def set_up(level: str) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        # Loggers are not cached: they would go on by the settings of their first use, and there are few events.
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from limits import engine
-from limits.cli import run
+from limits.cli import common, run
 from limits.cli.log_replay import field_name, value_of
 from limits.engine.differing import Difference
 from limits.settings import Settings
@@ -140,4 +140,4 @@ def test_a_table_names_the_ceiling_with_both_values(
     assert heading == "entry\tas of\treview\tuser\tfield\tlog\treplay"
     assert first.split("\t")[1:6] == ["2026-06-30", str(one_review), "4", "ceiling ability_to_pay", "1234567"]
     assert last == "9 entries decided again from 5 snapshots: 2 differ (ceiling ability_to_pay in 2)"
-    assert err == "amounts are minor units\n1 more entries differ: --limit shows more\n"
+    assert err == f"amounts are minor units\n1 more entries differ: --limit shows more\n{common.WHAT_TO_DO}\n"

@@ -1,0 +1,31 @@
+"""Log lines of services."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from tasks.logs import set_up
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
+
+
+def test_a_logger_goes_by_the_newest_settings() -> None:
+    log = structlog.get_logger()
+    set_up("warning")
+    log.warning("one")
+    set_up("error")
+    with capture_logs() as said:
+        log.warning("two")
+    assert [one["event"] for one in said] == ["two"]
