@@ -29,6 +29,7 @@ from limits.log_finding import Finding, Report
 from limits.store import archives, proof_file, proving
 from limits.store.archive_check import Archive, digest_of, read
 from limits.store.archives import Month, last_day, name_of
+from limits.store.checkpoint_file import sync_folder
 from limits.store.db import Connection, Database
 from limits.store.failpoints import reach
 from limits.store.logged_rows import Reader
@@ -159,7 +160,7 @@ def _write(conn: Connection, month: dt.date, path: Path) -> None:
                 file.flush()
                 os.fsync(file.fileno())
         part.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     except NotFound as error:
@@ -180,14 +181,6 @@ def _is_there(path: Path) -> bool:
     if not stat.S_ISREG(kind):
         raise ArchiveRefused(f"{path} is no file of its own but a link, a folder or a device; move it away")
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _require(findings: Sequence[Finding], month: dt.date) -> None:
