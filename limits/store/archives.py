@@ -96,11 +96,6 @@ def of_day(conn: Connection, day: dt.date) -> Month | None:
     return next(iter(of_days(conn, day, day)), None)
 
 
-def file_of(conn: Connection, month: dt.date) -> str:
-    """The file of a month that is archived."""
-    return next(one.file_name for one in months(conn) if one.month == month)
-
-
 def in_words(some: Sequence[Month]) -> str:
     """Where the entries of some months lie: each with its file, of many the first and the last."""
     if len(some) == 1:
