@@ -50,6 +50,13 @@ class Finding:
         return {f.name: v for f in dataclasses.fields(self) if (v := getattr(self, f.name)) is not None}
 
     @property
+    def sentence(self) -> str:
+        """What does not hold, and the two values that should be one."""
+        if self.stored is None and self.expected is None:
+            return self.what
+        return f"{self.what} (there is {self.stored or 'nothing'}, there should be {self.expected or 'nothing'})"
+
+    @property
     def place(self) -> str:
         """Where it is, in words."""
         words = []

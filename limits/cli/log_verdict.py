@@ -123,7 +123,4 @@ def _first(report: Report, name: str) -> str:
 
 def sentence(one: Finding) -> str:
     """Where, what, and both values."""
-    values = ""
-    if one.stored is not None or one.expected is not None:
-        values = f" (there is {one.stored or 'nothing'}, there should be {one.expected or 'nothing'})"
-    return f"{one.place}: {one.what}{values}"
+    return f"{one.place}: {one.sentence}"

@@ -101,8 +101,7 @@ def _row(entry_id: int, batch: Batch, stored: Stored) -> int:
         where = "" if mine else f"batch {batch.batch_id}: "
         if not mine and one.sequence is not None:
             where = f"batch {batch.batch_id}, place {one.sequence}: "
-        values = "" if one.expected is None else f" (there is {one.stored}, there should be {one.expected})"
-        raise EntryError(f"{where}{one.what}{values}")
+        raise EntryError(f"{where}{one.sentence}")
     rows = np.flatnonzero(stored.entry_id == entry_id).tolist()
     if not rows:
         raise EntryError(f"it stands under another review or date than batch {batch.batch_id}, which it says it is of")

@@ -76,5 +76,4 @@ def _sentence(one: Finding) -> str:
     where = "" if one.entry_id is None else f"entry {one.entry_id}: "
     if one.entry_id is None and one.sequence is not None:
         where = f"place {one.sequence}: "
-    values = "" if one.expected is None else f" (there is {one.stored}, there should be {one.expected})"
-    return f"{where}{one.what}{values}"
+    return f"{where}{one.sentence}"
