@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -174,14 +175,26 @@ def template(server_url: str, scratch: Path) -> str:
     return name
 
 
+def copy_database(server_url: str, source: str, name: str) -> Database:
+    """A database of that name that is a copy of another one."""
+    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(source)))
+    return Database(url_of(server_url, name))
+
+
+@contextlib.contextmanager
+def copied(server_url: str, source: str) -> Iterator[Database]:
+    """A copy of a database for as long as it lasts."""
+    name = f"limits_test_{next(_numbers)}"
+    yield copy_database(server_url, source, name)
+    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
 @pytest.fixture
 def database(server_url: str, template: str) -> Iterator[Database]:
     """A copy of the template for one test."""
-    name = f"limits_test_{next(_numbers)}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
-    yield Database(url_of(server_url, name))
-    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with copied(server_url, template) as copy:
+        yield copy
 
 
 @pytest.fixture

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from psycopg import sql
 
-from limits.store.db import Database
-from tests.conftest import execute, url_of
+from tests.conftest import copied, copy_database
 from tests.faults import nights
 from tests.faults.nights import Night, Nights, Result
-
-_numbers = itertools.count(1)
-_COPY = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
 
 
 @pytest.fixture(scope="session")
 def portfolio(server_url: str, template: str) -> str:
     """The name of a database with users in it."""
     name = "limits_portfolio"
-    execute(server_url, _COPY.format(sql.Identifier(name), sql.Identifier(template)))
-    with Database(url_of(server_url, name)).connect("owner", "limits test") as conn:
+    with copy_database(server_url, template, name).connect("owner", "limits test") as conn:
         nights.populate(conn)
     return name
 
@@ -36,16 +29,12 @@ def a_night(server_url: str, portfolio: str, scratch: Path) -> Nights:
 
     @contextlib.contextmanager
     def make(*, plan: bool = True, **values: object) -> Iterator[Night]:
-        name = f"limits_night_{next(_numbers)}"
-        execute(server_url, _COPY.format(sql.Identifier(name), sql.Identifier(portfolio)))
-        database = Database(url_of(server_url, name))
-        with database.connect("owner", "limits test") as conn:
+        with copied(server_url, portfolio) as database, database.connect("owner", "limits test") as conn:
             night = Night(database, nights.make(database, scratch / "nights", **values), conn)
             try:
                 yield night.plan() if plan else night
             finally:
                 night.end()
-        execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
     return make
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import signal
@@ -13,16 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from psycopg import sql
 
 from limits.settings import make_settings
 from limits.store.db import Connection, Database, Role
 from limits.store.embedded import Embedded
 from tests import builders, packs, sealing
-from tests.conftest import execute, url_of
+from tests.conftest import copied, copy_database
 from tests.servers import User, servers
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -101,9 +97,7 @@ def login(database: Database, conn: Connection) -> Iterator[Callable[[str, Role]
 def reviewed(server_url: str, template: str, scratch: Path) -> str:
     """The name of a database with one review of 48 users: in eight shards, each of two batches of three."""
     name = "limits_reviewed"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
-    made = Database(url_of(server_url, name))
+    made = copy_database(server_url, template, name)
     with made.connect("owner", "limits test") as conn:
         for user_id in range(1, 49):
             builders.add_steady_user(
@@ -122,8 +116,5 @@ def reviewed(server_url: str, template: str, scratch: Path) -> str:
 @pytest.fixture
 def reviewed_copy(reviewed: str, server_url: str) -> Iterator[Database]:
     """A copy of it for one test."""
-    name = f"limits_reviewed_{next(_numbers)}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(reviewed)))
-    yield Database(url_of(server_url, name))
-    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with copied(server_url, reviewed) as copy:
+        yield copy

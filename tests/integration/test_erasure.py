@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import re
 import threading
 import time
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from limits import engine
 from limits.errors import ApprovalRefused, ErasureRefused
@@ -20,10 +18,9 @@ from limits.settings import Settings, make_settings
 from limits.store import load, packing, persons, verifying
 from limits.store.db import Connection, Database, Role
 from tests import builders, imports, invariants, packs, sealing
-from tests.conftest import execute, url_of
+from tests.conftest import copied, copy_database
 from tests.erasing import AS_OF, DAY, KEPT, NAME, OTHERS, REFERENCE, USER, erase, left_of, live, others, saying, tables
 
-_numbers = itertools.count(1)
 Login = Callable[[str, Role], Connection]
 
 #: docs/log.md, the table of what becomes of rows: its lines as the sets of tables that each begins with.
@@ -35,9 +32,7 @@ LINES = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ([^|]+) \|$", PAGE[PAGE.index("#
 def lived(server_url: str, template: str, tmp_path_factory: pytest.TempPathFactory, scratch: Path) -> str:
     """The name of a database in which users have lived, and one is to be erased."""
     name = "limits_lived"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(template)))
-    made = Database(url_of(server_url, name))
+    made = copy_database(server_url, template, name)
     with made.connect("owner", "limits test") as conn:
         live(made, settings_of(made, scratch), conn, tmp_path_factory.mktemp("lived"))
     return name
@@ -46,11 +41,8 @@ def lived(server_url: str, template: str, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def database(lived: str, server_url: str) -> Iterator[Database]:
     """A copy of it for one test."""
-    name = f"limits_lived_{next(_numbers)}"
-    copy = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    execute(server_url, copy.format(sql.Identifier(name), sql.Identifier(lived)))
-    yield Database(url_of(server_url, name))
-    execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with copied(server_url, lived) as copy:
+        yield copy
 
 
 @pytest.fixture
