@@ -20,7 +20,7 @@ from limits.ceilings import CEILINGS
 from limits.decision import Decisions, review
 from limits.money import LARGEST_MINOR
 from limits.policy import ALL_BPS, Policy
-from limits.portfolio import UNKNOWN, CashFlow, Documents, Identity, Income, Portfolio
+from limits.portfolio import FACTS, UNKNOWN, CashFlow, Documents, Identity, Income, PaymentRecord, Portfolio
 from limits.reasons import Reason
 from limits.whatif import INPUTS, MOST_SHARE_BPS, Change, apply_changes
 
@@ -116,17 +116,18 @@ def counterfactuals(portfolio: Portfolio, policy: Policy) -> Counterfactuals:
 def join(portfolios: Sequence[Portfolio]) -> Portfolio:
     """Portfolios of the same date, currency and months as one."""
     first = portfolios[0]
-    columns: dict[str, Any] = {
-        f.name: np.concatenate([getattr(one, f.name) for one in portfolios])
-        for f in dataclasses.fields(Portfolio)
-        if f.name not in ("as_of", "currency", "cash_flow")
-    }
+    columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in portfolios]) for name in FACTS}
     flows = {
         f.name: np.concatenate([getattr(one.cash_flow, f.name) for one in portfolios])
         for f in dataclasses.fields(CashFlow)
         if f.name != "months"
     }
-    return dataclasses.replace(first, cash_flow=dataclasses.replace(first.cash_flow, **flows), **columns)
+    record = {
+        f.name: np.concatenate([getattr(one.payment_record, f.name) for one in portfolios])
+        for f in dataclasses.fields(PaymentRecord)
+    }
+    flow = dataclasses.replace(first.cash_flow, **flows)
+    return dataclasses.replace(first, cash_flow=flow, payment_record=PaymentRecord(**record), **columns)
 
 
 # What is tried ------------------------------------------------------------------------------

@@ -90,6 +90,41 @@ class CashFlow:
         )
 
 
+#: Statements that a payment record holds, at most.
+STATEMENTS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentRecord:
+    """The newest statements of n users and what became of them, the newest first: what a scorecard reads.
+
+    held             (n,) statements that are known, from 0 to STATEMENTS; what stands beyond them is zero
+    balance          (n, STATEMENTS) int64 minor units, as the statement says; below zero where the lender owes
+    repaid           (n, STATEMENTS) int64 minor units, from the statement's day to the day before the next one, no
+                     later than as_of
+    days_past_due    (n, STATEMENTS) int64, of the oldest minimum payment unpaid on the day of the statement, as it
+                     follows from statements and repayments or as the lender's system reported it, whichever is more
+    """
+
+    held: Int
+    balance: Int
+    repaid: Int
+    days_past_due: Int
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def take(self, rows: Any) -> Self:
+        """The record of some users: ``rows`` is any NumPy row index."""
+        return dataclasses.replace(self, **{f.name: getattr(self, f.name)[rows] for f in dataclasses.fields(self)})
+
+    @classmethod
+    def none(cls, users: int) -> Self:
+        """Of users without a statement."""
+        cells = np.zeros((users, STATEMENTS), dtype=np.int64)
+        return cls(np.zeros(users, dtype=np.int64), cells, cells.copy(), cells.copy())
+
+
 @dataclass(frozen=True, slots=True)
 class Portfolio:
     """What is known of n users on the date ``as_of``; every array has shape (n,).
@@ -177,6 +212,7 @@ class Portfolio:
     override_floor: Int
     budget_limit: Int
     cash_flow: CashFlow
+    payment_record: PaymentRecord
 
     def __len__(self) -> int:
         return len(self.user_id)
@@ -193,9 +229,12 @@ class Portfolio:
 
     def take(self, rows: Any) -> Self:
         """The portfolio of some of its users: ``rows`` is any NumPy row index."""
-        columns = {
-            f.name: getattr(self, f.name)[rows]
-            for f in dataclasses.fields(self)
-            if f.name not in ("as_of", "currency", "cash_flow")
-        }
-        return dataclasses.replace(self, cash_flow=self.cash_flow.take(rows), **columns)
+        columns = {name: getattr(self, name)[rows] for name in FACTS}
+        groups = {name: getattr(self, name).take(rows) for name in GROUPS}
+        return dataclasses.replace(self, **groups, **columns)
+
+
+#: The fields of a portfolio that are one value for all users, and those that are columns of columns.
+SHARED, GROUPS = ("as_of", "currency"), ("cash_flow", "payment_record")
+#: All others: one array (n,) each.
+FACTS = tuple(f.name for f in dataclasses.fields(Portfolio) if f.name not in (*SHARED, *GROUPS))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limits.casebook.users import AS_OF, COLUMNS, DATES, FLAGS, FLOWS, MONTHS, TEXTS, make_portfolio
-from limits.portfolio import UNKNOWN, CashFlow, Portfolio
+from limits.portfolio import GROUPS, UNKNOWN, CashFlow, Portfolio
 
 __all__ = [
     "AS_OF", "COLUMNS", "DATES", "FLAGS", "FLOWS", "MONTHS", "TEXTS", "UNKNOWN", "assert_same", "facts",
@@ -28,7 +28,7 @@ def facts(portfolio: Portfolio) -> list[dict[str, Any]]:
     for one in one_by_one(portfolio):
         flow = one.cash_flow
         first = int(flow.observed[0].argmax()) if flow.observed.any() else len(flow.months)
-        user = {f.name: getattr(one, f.name) for f in dataclasses.fields(one) if f.name != "cash_flow"}
+        user = {f.name: getattr(one, f.name) for f in dataclasses.fields(one) if f.name not in GROUPS}
         user = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in user.items()}
         user["months"] = flow.months[first:].tolist()
         flows = [f.name for f in dataclasses.fields(CashFlow) if f.name != "months"]

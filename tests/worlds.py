@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limits.portfolio import CashFlow, Portfolio
+from limits.portfolio import GROUPS, SHARED, CashFlow, Portfolio
 from limits.store.db import Connection
 from limits.store.load import load_portfolio
 from limits.store.packing import read_packed
@@ -183,7 +183,7 @@ def assert_equal(found: Portfolio, expected: Portfolio) -> None:
         (name, getattr(one, name), getattr(other, name))
         for kind, one, other in ((Portfolio, found, expected), (CashFlow, found.cash_flow, expected.cash_flow))
         for name in (field.name for field in dataclasses.fields(kind))
-        if name not in ("as_of", "currency", "cash_flow")
+        if name not in (*SHARED, *GROUPS)
     ]
     for name, one, other in pairs:
         assert (one.dtype, one.shape) == (other.dtype, other.shape), f"{found.as_of} {name}"

@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 
 from limits.capacity import Capacity, Method
-from limits.portfolio import UNBOUNDED, UNKNOWN, CashFlow, Documents, Identity, Income, Portfolio, Status
+from limits.portfolio import (
+    FACTS,
+    UNBOUNDED,
+    UNKNOWN,
+    CashFlow,
+    Documents,
+    Identity,
+    Income,
+    PaymentRecord,
+    Portfolio,
+    Status,
+)
 
 #: The day that the values below are made for, and the months of cash flow before it.
 AS_OF = dt.date(2026, 6, 30)
@@ -99,7 +110,8 @@ def make_portfolio(
     """One user for each mapping of columns and flows; a flow is one number or a list, None in it is not observed."""
     rows = [{**COLUMNS, "user_id": place + 1, **user} for place, user in enumerate(users)]
     columns = {name: _column(name, [row[name] for row in rows]) for name in COLUMNS}
-    return Portfolio(as_of=as_of, currency=currency, cash_flow=_cash_flow(rows, as_of, months), **columns)
+    flow, record = _cash_flow(rows, as_of, months), PaymentRecord.none(len(rows))
+    return Portfolio(as_of=as_of, currency=currency, cash_flow=flow, payment_record=record, **columns)
 
 
 def with_forecasts(capacity: Capacity, users: Sequence[Mapping[str, Any]]) -> Capacity:
@@ -148,4 +160,4 @@ def _cash_flow(rows: Sequence[Mapping[str, Any]], as_of: dt.date, months: int) -
     return CashFlow(months=np.arange(last - months + 1, last + 1), observed=observed, **flows)
 
 
-assert {f.name for f in dataclasses.fields(Portfolio)} == {*COLUMNS, "as_of", "currency", "cash_flow"}
+assert set(FACTS) == set(COLUMNS)

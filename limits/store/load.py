@@ -10,7 +10,6 @@ A user who cannot be decided is named with the reason, and never stops the other
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +22,7 @@ from psycopg.rows import scalar_row
 
 from limits.money import LARGEST_MINOR
 from limits.portfolio import (
+    FACTS,
     UNBOUNDED,
     UNKNOWN,
     Bool,
@@ -32,6 +32,7 @@ from limits.portfolio import (
     Identity,
     Income,
     Int,
+    PaymentRecord,
     Portfolio,
     Status,
 )
@@ -111,7 +112,8 @@ def make_portfolio(as_of: dt.date, currency: str, users: Columns, cash_flow: Cas
     """The portfolio of these columns, which may be more than it has."""
     columns = {name: users[name] for name in PLAIN}
     columns |= {name: tight(columns[name]) for name in TEXTS} | set_by_the_engine(len(columns["user_id"]))
-    return Portfolio(as_of=as_of, currency=currency, **columns, cash_flow=cash_flow)
+    record = PaymentRecord.none(len(columns["user_id"]))
+    return Portfolio(as_of=as_of, currency=currency, **columns, cash_flow=cash_flow, payment_record=record)
 
 
 # Users --------------------------------------------------------------------------------------
@@ -309,11 +311,7 @@ def _cash_flow(months: Dates, cells: Int, observed: Bool) -> CashFlow:
 # Columns of a portfolio ---------------------------------------------------------------------
 
 #: Columns of a portfolio that are loaded, one entry per user.
-PLAIN = [
-    f.name
-    for f in dataclasses.fields(Portfolio)
-    if f.name not in {"as_of", "currency", "cash_flow", *set_by_the_engine(0)}
-]
+PLAIN = [name for name in FACTS if name not in set_by_the_engine(0)]
 TEXTS = ("segment", "industry", "jurisdiction")
 
 

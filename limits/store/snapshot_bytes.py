@@ -16,13 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limits.errors import SnapshotError
-from limits.portfolio import CashFlow, Dates, Int, Portfolio
+from limits.portfolio import FACTS, CashFlow, Dates, Int, PaymentRecord, Portfolio
 
 #: Raised when the columns of a portfolio, or how they are written, change.
 FORMAT = 1
 
-_SHARED = ("as_of", "currency", "cash_flow")
-FACTS = tuple(f.name for f in dataclasses.fields(Portfolio) if f.name not in _SHARED)
 FLOWS = tuple(f.name for f in dataclasses.fields(CashFlow) if f.name not in ("months", "observed"))
 
 #: Users whose months are turned at a time, so that they stay in the cache of the processor.
@@ -116,6 +114,7 @@ def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
         as_of=dt.date.fromisoformat(described["as_of"]),
         currency=described["currency"],
         cash_flow=CashFlow(months=months, observed=observed, **flows),
+        payment_record=PaymentRecord.none(shape[0]),
         **facts,
     )
 

@@ -13,7 +13,7 @@ from limits.counterfactual import Counterfactuals, counterfactuals, ends_on, joi
 from limits.decision import review
 from limits.errors import InputError
 from limits.policy import Freeze, Policy
-from limits.portfolio import UNKNOWN, Documents, Identity, Income, Portfolio
+from limits.portfolio import GROUPS, SHARED, UNKNOWN, Documents, Identity, Income, Portfolio
 from limits.reasons import Reason
 from limits.whatif import EXAMPLES, INPUTS, Change, apply_changes, parse_change, parse_changes
 from tests.policies import STANDARD, changed
@@ -118,7 +118,7 @@ def differing(one: Portfolio, other: Portfolio) -> set[str]:
     for here, there in ((one, other), (one.cash_flow, other.cash_flow)):
         for field in dataclasses.fields(here):
             mine, others = getattr(here, field.name), getattr(there, field.name)
-            if field.name in ("as_of", "currency", "cash_flow"):
+            if field.name in (*SHARED, *GROUPS):
                 continue
             if mine.dtype != others.dtype or mine.tobytes() != others.tobytes():
                 found.add(field.name)

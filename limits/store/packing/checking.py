@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from limits.portfolio import CashFlow, Int, Portfolio
+from limits.portfolio import FACTS, CashFlow, Int, Portfolio
 from limits.store.columns import read, read_arrays
 from limits.store.load import Excluded, load_portfolio
 from limits.store.packing import record
@@ -59,11 +59,10 @@ def _difference(conn: psycopg.Connection[Any], as_of: dt.date, currency: str, us
     expected, expected_excluded = load_portfolio(conn, as_of, currency, user_ids=user_ids.tolist())
     if excluded != expected_excluded:
         return _first_excluded(excluded, expected_excluded), "whether it is decided at all"
-    for name in (field.name for field in dataclasses.fields(Portfolio)):
-        if name not in ("as_of", "currency", "cash_flow"):
-            wrong = _unequal(getattr(found, name), getattr(expected, name))
-            if wrong.any():
-                return int(found.user_id[wrong.argmax()]), name
+    for name in FACTS:
+        wrong = _unequal(getattr(found, name), getattr(expected, name))
+        if wrong.any():
+            return int(found.user_id[wrong.argmax()]), name
     return _difference_of_months(found, expected)
 
 

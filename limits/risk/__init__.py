@@ -1,0 +1,13 @@
+"""Risk: whether a user will pay, as capacity says what the user can pay. Pure array functions of a portfolio.
+
+A scorecard adds up whole points, one number for the bin of each characteristic; the sum is looked up in a
+table that says the probability of a missed payment. Whole numbers throughout: a score is the same on every machine.
+"""
+
+from limits.risk.features import FEATURES, Feature, read_features
+from limits.risk.result import Risk
+from limits.risk.scorecard import Band, Characteristic, Scorecard, parse_scorecard
+
+__all__ = [
+    "FEATURES", "Band", "Characteristic", "Feature", "Risk", "Scorecard", "parse_scorecard", "read_features",
+]  # fmt: skip
