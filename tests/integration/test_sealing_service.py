@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from limits import checkpoint, engine
+from limits import checkpoint, engine, hashing
 from limits.cli import doctor, doctor_log, log_seal, run
 from limits.errors import AnchorFailed, InputError
 from limits.settings import Settings, get_settings, make_settings, seal_paths
@@ -185,6 +185,13 @@ def say(
     """What the doctor says of sealing, by check; the last one where there are several."""
     monkeypatch.setattr(doctor_log, "PAUSE_SECONDS", 0.01)
     return lambda: {one.check: one for one in doctor_log.findings(conn, settings)}
+
+
+def test_the_doctor_says_how_entries_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for compiled, says in ((True, "compiled code calls"), (False, "hashlib, called for each entry")):
+        monkeypatch.setattr(hashing, "compiled", lambda compiled=compiled: compiled)
+        found = doctor_log.hashing()
+        assert found.state == "ok" and found.says.startswith(says)
 
 
 def test_the_doctor_wants_batches_sealed_within_a_minute(
