@@ -2,7 +2,7 @@
 -- fire always; and every other trigger of ours, also those of foreign keys, that is disabled. wrong: which of these.
 WITH appended (name, rows, whole) AS (
     SELECT name, 'refuse_rewriting', 'refuse_rewriting'
-      FROM unnest(ARRAY['archived_lines', 'archived_months', 'checkpoints', 'erasure_proposals', 'erasures', 'gate_events',
+      FROM unnest(ARRAY['archived_lines', 'archived_months', 'batches', 'checkpoints', 'erasure_proposals', 'erasures', 'gate_events',
                         'kill_switch_events', 'mismatches', 'seal_troubles', 'sealed_batches']) AS name
     UNION ALL
     SELECT c.relname, 'refuse_change', 'refuse_change'

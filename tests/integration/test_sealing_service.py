@@ -301,10 +301,11 @@ WEAKER = (
         ),
         ("ALTER TABLE limits.archived_lines DISABLE TRIGGER USER", "limits.archived_lines is disabled, and 1 more", ""),
         ("ALTER TABLE limits.erasures DISABLE TRIGGER USER", "limits.erasures is disabled, and 1 more", ""),
+        ("ALTER TABLE limits.batches DISABLE TRIGGER USER", "limits.batches is disabled, and 1 more", ""),
         (
-            "ALTER TABLE limits.batches DISABLE TRIGGER ALL",
+            "ALTER TABLE limits.credit_lines DISABLE TRIGGER ALL",
             "RI_ConstraintTrigger",
-            'limits.batches ENABLE TRIGGER "RI_',
+            'limits.credit_lines ENABLE TRIGGER "RI_',
         ),
     ],
 )
