@@ -42,4 +42,78 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Archiving ----------------------------------------------------------------------------------
+
+-- As in 0027, and what was decided as of an old date is kept for as long from the day on which it was applied.
+CREATE OR REPLACE FUNCTION limits.archive_obstacle(p_month date) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp SET timezone = 'UTC' AS $$
+DECLARE
+    v_next  date := (p_month + interval '1 month')::date;
+    v_least integer := (SELECT r.log_days FROM limits.retention r);
+    v_today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    v_days  integer := v_today - ((p_month + interval '1 month')::date - 1);
+    v_older date := (SELECT min(l.as_of) FROM limits.adjustment_log l WHERE l.as_of < p_month);
+    v_found record;
+BEGIN
+    IF v_days < v_least THEN
+        RETURN format('its last day is %s days ago, and the log is kept for %s days at least (limits.retention)',
+                      v_days, v_least);
+    END IF;
+    IF NOT EXISTS (SELECT FROM limits.adjustment_log l WHERE l.as_of >= p_month AND l.as_of < v_next) THEN
+        RETURN 'the log has no entries of it';
+    END IF;
+    SELECT b.batch_id, (b.applied_at AT TIME ZONE 'UTC')::date AS day INTO v_found
+      FROM limits.batches b
+     WHERE b.batch_id IN (SELECT l.batch_id FROM limits.adjustment_log l WHERE l.as_of >= p_month AND l.as_of < v_next)
+     ORDER BY b.applied_at DESC LIMIT 1;
+    IF FOUND AND v_found.day + v_least > v_today THEN
+        RETURN format('batch %s of it was applied on %s, and the log is kept for %s days from then, too (limits.retention)',
+                      v_found.batch_id, v_found.day, v_least);
+    END IF;
+    IF v_older IS NOT NULL THEN
+        RETURN format('%s is still here, and the oldest month goes first', to_char(v_older, 'YYYY-MM'));
+    END IF;
+    SELECT r.review_id, r.state INTO v_found FROM limits.reviews r
+     WHERE r.business_date >= p_month AND r.business_date < v_next AND r.state IN ('owed', 'running', 'held')
+     ORDER BY r.review_id LIMIT 1;
+    IF FOUND THEN
+        RETURN format('review %s of that month is %s: it has to be over', v_found.review_id, v_found.state);
+    END IF;
+    SELECT c.review_id INTO v_found FROM limits.reconciliations c JOIN limits.reviews r USING (review_id)
+     WHERE r.business_date >= p_month AND r.business_date < v_next AND c.at IS NULL ORDER BY c.review_id LIMIT 1;
+    IF FOUND THEN
+        RETURN format('review %s of that month is not reconciled yet', v_found.review_id);
+    END IF;
+    SELECT l.entry_id INTO v_found FROM limits.adjustment_log l
+     WHERE l.as_of >= p_month AND l.as_of < v_next AND l.batch_id IS NULL LIMIT 1;
+    IF FOUND THEN
+        RETURN format('entry %s is of before batches had records, and the digest of the log''s origin needs it here',
+                      v_found.entry_id);
+    END IF;
+    SELECT b.batch_id INTO v_found
+      FROM (SELECT DISTINCT l.batch_id FROM limits.adjustment_log l WHERE l.as_of >= p_month AND l.as_of < v_next) b
+     WHERE NOT EXISTS (SELECT FROM limits.sealed_batches s WHERE s.batch_id = b.batch_id)
+     ORDER BY b.batch_id LIMIT 1;
+    IF FOUND THEN
+        RETURN format('batch %s of that month is not sealed: limits log seal', v_found.batch_id);
+    END IF;
+    SELECT w.change_id, w.user_id INTO v_found FROM limits.pending_changes w
+     WHERE w.as_of >= p_month AND w.as_of < v_next AND w.state = 'open' ORDER BY w.change_id LIMIT 1;
+    IF FOUND THEN
+        RETURN format('change %s of user %s was offered or announced in that month and is open',
+                      v_found.change_id, v_found.user_id);
+    END IF;
+    SELECT t.user_id, t.entry_id INTO v_found
+      FROM (SELECT o.user_id, o.entry_id FROM limits.outbox o
+             WHERE o.delivered_at IS NULL AND o.as_of >= p_month AND o.as_of < v_next
+            UNION ALL
+            SELECT n.user_id, n.entry_id FROM limits.notices n
+             WHERE n.delivered_at IS NULL AND n.as_of >= p_month AND n.as_of < v_next) t
+     ORDER BY t.entry_id LIMIT 1;
+    IF FOUND THEN
+        RETURN format('a message to user %s about entry %s is not delivered', v_found.user_id, v_found.entry_id);
+    END IF;
+    RETURN NULL;
+END $$;
+
 RESET ROLE;
