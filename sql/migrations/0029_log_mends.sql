@@ -116,4 +116,48 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Who set the reference of a user ----------------------------------------------------------------
+
+-- Each time, and never the reference: limits.persons has the newest alone. Nobody can change or remove it, and it stays
+-- when the user is erased: it leads from a number to nobody.
+CREATE TABLE limits.person_sets (
+    user_id      bigint NOT NULL REFERENCES limits.users,
+    set_id       bigint GENERATED ALWAYS AS IDENTITY,
+    set_at       timestamptz NOT NULL DEFAULT clock_timestamp() CHECK (isfinite(set_at)),
+    actor        text NOT NULL CHECK (limits.person(actor) <> ''),
+    session_role text NOT NULL DEFAULT session_user,
+    PRIMARY KEY (user_id, set_id)
+);
+INSERT INTO limits.person_sets (user_id, set_at, actor, session_role)
+SELECT p.user_id, p.set_at, p.actor, p.session_role FROM limits.persons p ORDER BY p.set_at, p.user_id;
+
+CREATE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON limits.person_sets
+    FOR EACH ROW EXECUTE FUNCTION limits.refuse_rewriting();
+CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON limits.person_sets
+    FOR EACH STATEMENT EXECUTE FUNCTION limits.refuse_rewriting();
+ALTER TABLE limits.person_sets ENABLE ALWAYS TRIGGER append_only_rows,
+                               ENABLE ALWAYS TRIGGER append_only_truncate;
+
+-- As in 0028, and it leaves behind who that was.
+CREATE OR REPLACE FUNCTION limits.take_person() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, limits, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM limits.users u WHERE u.user_id = NEW.user_id) THEN
+        RAISE EXCEPTION 'there is no user %', NEW.user_id USING ERRCODE = 'LM031';
+    END IF;
+    INSERT INTO limits.persons AS p (user_id, nonce, sealed, lookup, actor)
+    VALUES (NEW.user_id, NEW.nonce, NEW.sealed, NEW.lookup, btrim(NEW.actor))
+    ON CONFLICT (user_id) DO UPDATE
+       SET nonce = excluded.nonce, sealed = excluded.sealed, lookup = excluded.lookup, actor = excluded.actor,
+           session_role = session_user, set_at = clock_timestamp();
+    INSERT INTO limits.person_keys AS k (user_id, key) VALUES (NEW.user_id, NEW.key)
+    ON CONFLICT (user_id) DO UPDATE SET key = excluded.key, made_at = clock_timestamp();
+    INSERT INTO limits.person_sets (user_id, actor) VALUES (NEW.user_id, btrim(NEW.actor));
+    RETURN NULL;
+END $$;
+
+CREATE VIEW limits_read.person_sets AS SELECT * FROM limits.person_sets;
+GRANT SELECT ON limits.person_sets TO limits_operations;
+GRANT SELECT ON limits_read.person_sets TO limits_worker, limits_operations, limits_auditor;
+
 RESET ROLE;
