@@ -60,7 +60,7 @@ def _rules(axes: Any, report: Report) -> None:
         _with_intervals(axes, where, rates, [colour] * len(rates), 0.92 * width, label=name)
     words = {USERS: "users", LIMIT: "by limit", BALANCE: "by balance", RAISE: "by raise"}
     axes.set_xticks(np.arange(len(weights)), [words[weight] for weight in weights])
-    _finish(axes, f"As many raises by each rule: {raised.users:,.0f}")
+    _finish(axes, f"As many raises by each rule: {raised.users:,.0f}", room=0.4)
 
 
 def _with_intervals(
@@ -72,10 +72,11 @@ def _with_intervals(
     axes.errorbar(where, values, yerr=np.maximum(ends, 0), fmt="none", ecolor="#333333", elinewidth=1, capsize=3)
 
 
-def _finish(axes: Any, title: str) -> None:
+def _finish(axes: Any, title: str, room: float = 0.18) -> None:
+    """``room``: what is left above the bars for the legend, as a share of their height."""
     axes.set_title(title, fontsize=10)
     axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.margins(y=0.18)  # room for the legend
+    axes.margins(y=room)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     axes.grid(alpha=0.25, axis="y")
