@@ -5,8 +5,9 @@ worth what the user will use of it. Raises are made in the order of their value 
 they cost, until the budget is used up: that is the dual price of the budget, below which nobody is
 raised. With two budgets the cost is a mix of both, and the mix is found by bisection.
 
-Until a scorecard says how likely a user does not pay, the loss to be expected is a share of the
-raise by how the user paid, see ``LOSS_BPS``. It orders users; it is no forecast of a loss.
+Where the policy has [risk] and a scorecard has scored the user, the loss to be expected is the probability of a missed
+payment x exposure at default x loss given default. Else it is a share of the raise by how the user paid, see
+``LOSS_BPS``: that orders users; it is no forecast of a loss.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limits.policy import ALL_BPS
+from limits.ceilings import share_of
+from limits.decision import Decisions
+from limits.policy import ALL_BPS, Policy, RiskRules
 from limits.portfolio import UNKNOWN, Int, Portfolio
+from limits.risk import Risk
+from limits.risk.result import ALL_PPM
 
 #: Share of a raise that is expected to be lost: of everybody, and for each payment missed in twelve months.
 LOSS_BPS, LOSS_PER_MISSED_BPS = 200, 800
@@ -54,9 +59,9 @@ class Allotment:
     mix: float
 
 
-def raises_of(portfolio: Portfolio, limit_after: Int) -> Raises:
+def raises_of(portfolio: Portfolio, made: Decisions, policy: Policy) -> Raises:
     """Who would be raised from the current limit. Use follows the average balance, half where none is known."""
-    delta = limit_after - portfolio.credit_limit
+    delta = made.limit_after - portfolio.credit_limit
     who = delta > 0
     delta, limit = delta[who], np.maximum(portfolio.credit_limit[who], 1)
     balance = portfolio.average_balance[who]
@@ -64,7 +69,32 @@ def raises_of(portfolio: Portfolio, limit_after: Int) -> Raises:
     lost_bps = np.minimum(LOSS_BPS + LOSS_PER_MISSED_BPS * portfolio.missed_payments[who], ALL_BPS)
     value = np.floor(delta * (used_bps / ALL_BPS)).astype(np.int64)
     loss = np.ceil(delta * (lost_bps / ALL_BPS)).astype(np.int64)
+    risk = made.risk.take(who)
+    if policy.risk is not None and risk.scored.any():
+        of_raise = loss_of_raise(portfolio.take(who), made.limit_after[who], risk, policy.risk)
+        loss = np.where(risk.scored, of_raise, loss)
     return Raises(portfolio.user_id[who], delta, value, loss)
+
+
+def exposure_at_default(balance: Int, limit: Int, rules: RiskRules) -> Int:
+    """What a user (n,) will owe who does not pay: what is drawn, and part of what is not, rounded up."""
+    drawn = np.maximum(balance, 0)
+    undrawn = np.maximum(limit - drawn, 0)
+    return np.asarray(drawn + undrawn - share_of(undrawn, ALL_BPS - rules.conversion_bps), dtype=np.int64)
+
+
+def expected_loss(risk: Risk, exposure: Int, rules: RiskRules) -> Int:
+    """Probability of a missed payment x exposure x loss given default (n,), rounded up; for users who are scored."""
+    share = risk.probability_ppm * rules.loss_given_default_bps / (ALL_PPM * ALL_BPS)
+    return np.ceil(exposure * share).astype(np.int64)
+
+
+def loss_of_raise(portfolio: Portfolio, limit_after: Int, risk: Risk, rules: RiskRules) -> Int:
+    """What a raise adds to the expected loss (n,): what is drawn already is lost with or without it."""
+    before, after = (
+        exposure_at_default(portfolio.balance, limit, rules) for limit in (portfolio.credit_limit, limit_after)
+    )
+    return expected_loss(risk, after - before, rules)
 
 
 def allot(raises: Raises, *, exposure: int | None, loss: int | None, grid: int) -> Allotment:

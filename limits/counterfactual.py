@@ -22,6 +22,7 @@ from limits.money import LARGEST_MINOR
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import FACTS, UNKNOWN, CashFlow, Documents, Identity, Income, PaymentRecord, Portfolio
 from limits.reasons import Reason
+from limits.risk import Risk, Scorecard
 from limits.whatif import INPUTS, MOST_SHARE_BPS, Change, apply_changes
 
 #: A step of a percentage, in basis points.
@@ -92,24 +93,24 @@ class Ladder:
         return rungs
 
 
-def counterfactuals(portfolio: Portfolio, policy: Policy) -> Counterfactuals:
+def counterfactuals(portfolio: Portfolio, policy: Policy, model: Scorecard | None = None) -> Counterfactuals:
     """The smallest single change of each input that would lift the limit of the one user, and what time changes.
 
     Smallest: one step less does not lift it, and no rung of the ladder below did. A step is
     one, one per cent, or one step of the policy's grid, by the kind of input.
     """
     assert len(portfolio) == 1, "counterfactuals are of one user"
-    now = review(portfolio, policy)
+    now = review(portfolio, policy, model)
     reasons = tuple(now.reasons(0))
     goal = int(now.limit_after[0])
-    found = _search(portfolio, policy, list(ladders(portfolio, policy, reasons)), goal)
+    found = _search(_Engine(policy, model), portfolio, list(ladders(portfolio, policy, reasons)), goal)
     return Counterfactuals(
         limit_before=int(now.limit_before[0]),
         limit_after=goal,
         binding=Reason(int(now.binding[0])),
         reasons=reasons,
         single=tuple(_told(portfolio, change, decided, row) for change, decided, row in found),
-        waiting=tuple(_waiting(portfolio, policy, reasons)),
+        waiting=tuple(_waiting(portfolio, policy, model, reasons)),
     )
 
 
@@ -198,10 +199,23 @@ def _of_amounts(portfolio: Portfolio, policy: Policy, reasons: Sequence[Reason])
 Found = tuple[Change, Decisions, int]
 
 
-def _search(portfolio: Portfolio, policy: Policy, tried: list[Ladder], goal: int) -> list[Found]:
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What decides."""
+
+    policy: Policy
+    model: Scorecard | None
+
+    def decide(self, portfolio: Portfolio, wanted: Sequence[tuple[Ladder, int]]) -> Decisions:
+        """One decision for each copy of the user, in one batch."""
+        copies = [apply_changes(portfolio, [ladder.change(step)]) for ladder, step in wanted]
+        return review(join(copies) if copies else portfolio.take([]), self.policy, self.model)
+
+
+def _search(engine: _Engine, portfolio: Portfolio, tried: list[Ladder], goal: int) -> list[Found]:
     """For each ladder that has one: its smallest change with a limit above ``goal``, and the row of its decision."""
     rungs = [(ladder, step) for ladder in tried for step in ladder.rungs()]
-    made = _decide(portfolio, policy, rungs)
+    made = engine.decide(portfolio, rungs)
     best: dict[int, tuple[int, int, Found]] = {}  # by ladder: what fails, what lifts, and how it was decided
     failed = dict.fromkeys(range(len(tried)), 0)
     places = {id(ladder): place for place, ladder in enumerate(tried)}
@@ -215,18 +229,12 @@ def _search(portfolio: Portfolio, policy: Policy, tried: list[Ladder], goal: int
             failed[place] = step
     while wide := [place for place, (low, high, _) in best.items() if high - low > 1]:
         middles = [(tried[place], sum(best[place][:2]) // 2) for place in wide]
-        made = _decide(portfolio, policy, middles)
+        made = engine.decide(portfolio, middles)
         for row, (place, (ladder, step)) in enumerate(zip(wide, middles, strict=True)):
             low, high, found = best[place]
             lifts = int(made.limit_after[row]) > goal
             best[place] = (low, step, (ladder.change(step), made, row)) if lifts else (step, high, found)
     return [best[place][2] for place in sorted(best)]
-
-
-def _decide(portfolio: Portfolio, policy: Policy, wanted: Sequence[tuple[Ladder, int]]) -> Decisions:
-    """One decision for each copy of the user, in one batch."""
-    copies = [apply_changes(portfolio, [ladder.change(step)]) for ladder, step in wanted]
-    return review(join(copies) if copies else portfolio.take([]), policy)
 
 
 def _told(portfolio: Portfolio, change: Change, made: Decisions, row: int) -> Counterfactual:
@@ -272,11 +280,13 @@ _STATES: dict[str, Callable[[Portfolio], bool]] = {
 # What time changes --------------------------------------------------------------------------
 
 
-def _waiting(portfolio: Portfolio, policy: Policy, reasons: Sequence[Reason]) -> Iterator[Waiting]:
+def _waiting(
+    portfolio: Portfolio, policy: Policy, model: Scorecard | None, reasons: Sequence[Reason]
+) -> Iterator[Waiting]:
     """Reasons in the way that end on a date, soonest first."""
     ends = [(until, reason) for reason in reasons if (until := ends_on(portfolio, policy, reason)) is not None]
     for until, reason in sorted(ends):
-        made = review(portfolio, _over(policy, reason))
+        made = review(portfolio, _over(policy, reason), model)
         yield Waiting(reason, until, int(made.limit_after[0]), Reason(int(made.binding[0])))
 
 
@@ -321,7 +331,7 @@ def _thawed(portfolio: Portfolio, policy: Policy) -> dt.date | None:
     for day in days:
         if day > portfolio.as_of:
             later = dataclasses.replace(portfolio, as_of=day)
-            if int(rule(later, none, policy)[0]) > int(portfolio.credit_limit[0]):
+            if int(rule(later, none, Risk.none(1), policy)[0]) > int(portfolio.credit_limit[0]):
                 return day
     return None
 

@@ -18,6 +18,8 @@ from limits.ceilings import CEILINGS, FALSE, ReadOnce, share_of, wants_a_person,
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Bool, Int, Portfolio
 from limits.reasons import Reason
+from limits.risk import Risk, Scorecard
+from limits.risk.fitting import require_bands
 
 #: Users decided at a time: bounds the memory, and changes no bit of the result.
 BLOCK_USERS = 32_768
@@ -32,7 +34,7 @@ class Decisions:
     binding                     (n,) Reason of the lowest ceiling
     reason_bits                 (n,) bit r set: ceiling r kept the limit from being higher
     lowest_ceiling, floor       (n,)
-    capacity                    the forecast it was decided on
+    capacity, risk              the forecast and the score it was decided on
     """
 
     limit_before: Int
@@ -43,6 +45,7 @@ class Decisions:
     lowest_ceiling: Int
     floor: Int
     capacity: Capacity
+    risk: Risk
 
     def __len__(self) -> int:
         return len(self.limit_after)
@@ -58,15 +61,23 @@ class Decisions:
         return sorted(listed, key=lambda reason: int(self.ceilings[row, reason]))
 
 
-def review(portfolio: Portfolio, policy: Policy) -> Decisions:
-    """Capacity, then decision: all there is between the data and a limit."""
+def review(portfolio: Portfolio, policy: Policy, model: Scorecard | None = None) -> Decisions:
+    """Capacity, then risk, then decision: all there is between the data and a limit. ``model`` None: nobody is scored.
+
+    PolicyError where [risk] of the policy does not name the bands of the model.
+    """
     from limits.capacity import estimate_capacity  # here, for it loads the kernels and not everybody decides
 
     capacity = estimate_capacity(portfolio.cash_flow, policy.capacity.horizon_months)
-    return decide(portfolio, capacity, policy)
+    return decide(portfolio, capacity, scored(portfolio, capacity, model), policy)
 
 
-def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decisions:
+def scored(portfolio: Portfolio, capacity: Capacity, model: Scorecard | None) -> Risk:
+    """The risk of every user by a model, or of users whom none has scored."""
+    return Risk.none(len(portfolio)) if model is None else model.score(portfolio, capacity)
+
+
+def decide(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Decisions:
     """The new limit of every user.
 
     1. The lowest ceiling, rounded down to the grid; never below the current limit when no
@@ -75,16 +86,17 @@ def decide(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Decision
        What people have set or asked for holds against every rule but the hard maxima.
     3. A change smaller than the hysteresis band is a hold, unless a hard maximum asks for it.
     """
+    require_bands(policy, risk.bands)
     users = len(portfolio)
     ceilings = np.empty((users, len(Reason)), dtype=np.int64)
     numbers = np.empty((len(Numbers._fields), users), dtype=np.int64)
     for begin in range(0, users, BLOCK_USERS):
         rows = slice(begin, begin + BLOCK_USERS)
-        block = _decide(portfolio.take(rows), capacity.take(rows), policy, ceilings[rows])
+        block = _decide(portfolio.take(rows), capacity.take(rows), risk.take(rows), policy, ceilings[rows])
         for whole, part in zip(numbers, block, strict=True):
             whole[rows] = part
     found = Numbers(*numbers)
-    return Decisions(portfolio.credit_limit, ceilings=ceilings, capacity=capacity, **found._asdict())
+    return Decisions(portfolio.credit_limit, ceilings=ceilings, capacity=capacity, risk=risk, **found._asdict())
 
 
 class Numbers(NamedTuple):
@@ -97,10 +109,10 @@ class Numbers(NamedTuple):
     floor: Int
 
 
-def _decide(portfolio: Portfolio, capacity: Capacity, policy: Policy, ceilings: Int) -> Numbers:
+def _decide(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy, ceilings: Int) -> Numbers:
     """What ``decide`` says, of one block; ``ceilings`` (n, Reason) is filled in."""
     before, grid = portfolio.credit_limit, policy.rounding.grid.minor
-    bounds = _bounds(portfolio, capacity, policy)
+    bounds = _bounds(portfolio, capacity, risk, policy)
     lowest, binding = _lowest(bounds)
     hard = _least(bounds, [ceiling.reason for ceiling in CEILINGS if ceiling.hard])
     false = _least(bounds, [ceiling.reason for ceiling in CEILINGS if ceiling.reason in FALSE])
@@ -115,12 +127,12 @@ def _decide(portfolio: Portfolio, capacity: Capacity, policy: Policy, ceilings: 
     return Numbers(after, binding, _reason_bits(bounds, before, after, np.maximum(band, 1), grid), lowest, floor)
 
 
-def _bounds(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def _bounds(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """Row r (n,) is the ceiling of Reason r, UNBOUNDED where no rule has it."""
     portfolio = dataclasses.replace(portfolio, cash_flow=ReadOnce.of(portfolio.cash_flow))
     bounds = np.full((len(Reason), len(portfolio)), UNBOUNDED, dtype=np.int64)
     for ceiling in CEILINGS:
-        bounds[int(ceiling.reason)] = ceiling.rule(portfolio, capacity, policy)
+        bounds[int(ceiling.reason)] = ceiling.rule(portfolio, capacity, risk, policy)
     return bounds
 
 

@@ -95,6 +95,14 @@ class PolicyNotApproved(ReviewRefused):
     """A policy that nobody approved, or that was withdrawn, was to decide."""
 
 
+class RiskModelNotApproved(PolicyNotApproved):
+    """A risk model that nobody approved, or that was withdrawn, was to score."""
+
+
+class RiskModelError(LimitsError):
+    """A risk model that is gone, or whose text is not that of its hash: what it scored cannot be scored again."""
+
+
 class ApprovalRefused(LimitsError):
     """A proposal, verdict or override that may not be made so, or not by this person."""
 

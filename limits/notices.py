@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from limits.money import EXPONENTS, money
 from limits.policy import Policy
-from limits.reasons import LANGUAGES, NOT_PRINCIPAL, USER_TEXT, Reason
+from limits.reasons import LANGUAGES, NOT_PRINCIPAL, SCORED, USER_TEXT, Reason
+from limits.risk import MOST_NAMED, Loss
 
 
 class Kind(enum.StrEnum):
@@ -42,6 +43,7 @@ class Facts:
     answers       which of them: "request", "offer" or "announced"
     answered_as_of, answered_from  of what was offered or announced: the date of that decision, and the limit then
     state         of the offered or announced change: "open", "applied", or how it came to nothing
+    lost          the characteristics that cost the user most points, most first, where a score stood in the way
     """
 
     entry_id: int
@@ -58,6 +60,7 @@ class Facts:
     answered_as_of: dt.date | None = None
     answered_from: int | None = None
     state: str = "open"
+    lost: tuple[Loss, ...] = ()
 
     @property
     def target(self) -> int:
@@ -189,6 +192,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "main": "The main reasons:",
             "one": "The main reason:",
             "only": "The only reason:",
+            "lost": "in how likely a payment is to be missed: {what}",
             "too_little": "What is missing is less than the smallest change that is made.",
             "not_above": "This amount is not above your limit.",
             "fees": "If your balance is above the lower limit, that costs you no fee and no higher rate up to and "
@@ -236,6 +240,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "main": "主要原因：",
             "one": "主要原因：",
             "only": "唯一原因：",
+            "lost": "评估逾期可能性时的因素：{what}",
             "too_little": "其差额小于可调整的最小幅度。",
             "not_above": "该额度不高于现有额度。",
             "fees": "若您的欠款高于下调后的额度，在{until}（含当日）之前不因此收取费用，也不因此提高利率。",
@@ -327,10 +332,22 @@ def _why(facts: Facts, most: int, language: str) -> Iterator[str]:
     words = _WORDS[language]
     named = principal_reasons(facts, most)
     if named:
-        head = "only" if len(_found(facts)) == 1 else "one" if len(named) == 1 else "main"
-        yield "\n".join([words[head], *(f"- {USER_TEXT[reason][language]}" for reason in named)])
+        many = len(named) > 1 or len(list(_lines(named, facts.lost, most, language))) > 1
+        head = "main" if many else "only" if len(_found(facts)) == 1 else "one"
+        yield "\n".join([words[head], *(f"- {line}" for line in _lines(named, facts.lost, most, language))])
     elif facts.kind is Kind.REFUSED or facts.ends_raise:
         yield words["not_above" if facts.asked is not None and facts.asked <= facts.before else "too_little"]
+
+
+def _lines(named: Sequence[Reason], lost: Sequence[Loss], most: int, language: str) -> Iterator[str]:
+    """The reasons as the user reads them: in place of a score what it rests on, as far as there is room for it."""
+    others = [reason for reason in named if reason not in SCORED]
+    told = lost[: max(1, min(MOST_NAMED, most - len(others)))]
+    for reason in named:
+        if reason not in SCORED or not told:
+            yield USER_TEXT[reason][language]
+        elif reason is next(one for one in named if one in SCORED):
+            yield from (_WORDS[language]["lost"].format(what=one.text(language)) for one in told)
 
 
 def _steps(facts: Facts, told_on: dt.date) -> Iterator[str]:

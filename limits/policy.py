@@ -304,6 +304,33 @@ class Budget(_Section):
         return self.exposure_bps is not None or self.expected_loss is not None
 
 
+class RiskBand(_Section):
+    """What users of one band of the scorecard may have."""
+
+    name: Annotated[str, Field(min_length=1, max_length=8)]
+    #: A raise goes up to so many months of expected capacity (p50) ...
+    months_of_capacity: Annotated[int, Field(ge=0, le=600)]
+    #: ... and not beyond this. Neither cuts anybody.
+    most: Amount
+    #: Whether users of this band are raised at all.
+    raises: Annotated[bool, Field(alias="raise")]
+    #: At most this share of the limit; all of it cuts nobody.
+    limit_bps: Bps
+
+
+class RiskRules(_Section):
+    """What a scorecard's bands mean for limits, and what a missed payment costs. Without it no score has an effect."""
+
+    #: A raise needs a score.
+    required: bool
+    #: Of what is owed when a user does not pay, the share that is lost.
+    loss_given_default_bps: Bps
+    #: Of what is not drawn now, the share that will be drawn by then (credit conversion factor).
+    conversion_bps: Bps
+    #: The best first, as the scorecard has them.
+    band: Annotated[tuple[RiskBand, ...], Field(strict=False, min_length=1)]
+
+
 class Rounding(_Section):
     """The grid limits lie on, and the change that is too small to make."""
 
@@ -337,6 +364,8 @@ class Policy(_Section):
     breakers: Breakers
     #: May be left out: no budget.
     budget: Budget = Budget()
+    #: May be left out: no score has an effect.
+    risk: RiskRules | None = None
     rounding: Rounding
     body: Annotated[str, Field(exclude=True, repr=False)] = ""
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from limits.money import EXPONENTS, Money, major, money
-from limits.policy import ALL_BPS, Freeze, Group, Policy
+from limits.policy import ALL_BPS, Freeze, Group, Policy, RiskRules
 from limits.policy_text import Path, dotted
 
 
@@ -126,10 +126,23 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "breakers.population_bps": _Key("trips when users are more or fewer by above {new} instead of {old}", L),
         "budget.exposure_bps": _Key("raises together may add {new} of exposure instead of {old}", L),
         "budget.expected_loss": _Key("raises together may add {new} of expected loss instead of {old}", L),
+        "risk.required": _Key("a raise needs a score | a raise needs no score", S),
+        "risk.loss_given_default_bps": _Key("of what is owed then, {new} is lost instead of {old}", S),
+        "risk.conversion_bps": _Key("of what is not drawn, {new} will be by then instead of {old}", S),
         "rounding.grid": _Key("limits are multiples of {new} instead of {old}"),
         "rounding.hysteresis_bps": _Key("a change below {new} of the limit is not made instead of {old}"),
     }
 )  # fmt: skip
+
+#: What a band of the scorecard lets have, as KEYS.
+BAND_KEYS: Mapping[str, _Key] = MappingProxyType(
+    {
+        "months_of_capacity": _Key("raised to {new} of capacity at most instead of {old}", L, "months"),
+        "most": _Key("raised to {new} at most instead of {old}", L),
+        "raise": _Key("is raised | is not raised", L),
+        "limit_bps": _Key("{new} of the limit is kept instead of {old}", L),
+    }
+)
 
 #: Ladders: the tables, the key of their steps, and the unit it counts.
 LADDERS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -147,13 +160,16 @@ _OF_BASIS = {"repayment.term_months": "amortising", "repayment.minimum_payment_b
 def policy_changes(old: Policy, new: Policy) -> list[PolicyChange]:
     """Every difference, in the order of the file; empty where both say the same (comments say nothing)."""
     before, after = dict(values(old)), dict(values(new))
-    found = [_of_key(key, before[key], after[key], old, new) for key in before if before[key] != after[key]]
+    found = [
+        _of_key(key, before[key], after[key], old, new) for key in before if key in after and before[key] != after[key]
+    ]
     for name, (key, unit) in LADDERS.items():
         found += _of_ladder(name, unit, _steps(old, name, key), _steps(new, name, key))
     found += _of_industries(old.integrity.restricted_industries, new.integrity.restricted_industries)
     for kind in ("segment", "industry"):
         found += _of_groups(kind, getattr(old, kind), getattr(new, kind))
     found += _of_freezes(old.freeze, new.freeze)
+    found += _of_risk(old.risk, new.risk)
     return sorted(found, key=lambda change: _SECTIONS.index(change.key.partition(".")[0].partition("[")[0]))
 
 
@@ -161,12 +177,14 @@ _SECTIONS = [field.alias or name for name, field in Policy.model_fields.items()]
 
 
 def values(section: BaseModel, path: Path = ()) -> Iterator[tuple[str, Any]]:
-    """Every single value by its dotted key; tables of several rows and lists are not among them."""
+    """Every single value by its dotted key; tables of several rows, lists and a [risk] left out are not among them."""
     for name, field in type(section).model_fields.items():
         value, here = getattr(section, name), (*path, field.alias or name)
         if isinstance(value, BaseModel):
             yield from values(value, here)
-        elif here != ("body",) and (isinstance(value, Money) or not isinstance(value, tuple | frozenset)):
+        elif here not in (("body",), ("risk",)) and (
+            isinstance(value, Money) or not isinstance(value, tuple | frozenset)
+        ):
             yield dotted(here), value
 
 
@@ -276,3 +294,32 @@ def _of_freezes(old: Sequence[Freeze], new: Sequence[Freeze]) -> Iterator[Policy
         text = days + (f" ({'; '.join(whom)})" if whom else "")
         words = f"{'no raises from' if added else 'no freeze of raises from'} {text}"
         yield PolicyChange("freeze", None if added else text, text if added else None, S if added else L, words)
+
+
+def _of_risk(old: RiskRules | None, new: RiskRules | None) -> Iterator[PolicyChange]:
+    """What becomes of the scorecard's bands; the single values of [risk] are looked at elsewhere where both have it."""
+    was, now = ({band.name: band for band in rules.band} if rules else {} for rules in (old, new))
+    if old is None or new is None:
+        if old is not new:
+            texts = [", ".join(bands) or None for bands in (was, now)]
+            words = f"a score bounds limits, by the bands {texts[1]}" if new else "no score bounds limits"
+            yield PolicyChange("risk", texts[0], texts[1], S if new else L, words)
+        return
+    for name in dict.fromkeys((*was, *now)):
+        if name not in was or name not in now:
+            added = name in now
+            words = f"the band {name} of the scorecard {'comes in' if added else 'goes'}"
+            yield PolicyChange(
+                f"risk.band[{name}]", None if added else name, name if added else None, Direction.NEITHER, words
+            )
+            continue
+        pair = [dict(values(band)) for band in (was[name], now[name])]
+        for key, known in BAND_KEYS.items():
+            if pair[0][key] != pair[1][key]:
+                one, other = (written(values_[key], key, known.unit) for values_ in pair)
+                words = known.words.format(old=one, new=other)
+                if " | " in words:
+                    words = words.split(" | ")[0 if pair[1][key] else 1]
+                more = pair[1][key].minor > pair[0][key].minor if key == "most" else pair[1][key] > pair[0][key]
+                direction = Direction(known.up * (1 if more else -1))
+                yield PolicyChange(f"risk.band[{name}].{key}", one, other, direction, f"the band {name}: {words}")

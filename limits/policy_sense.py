@@ -12,7 +12,7 @@ from limits.money import EXPONENTS, Money
 from limits.policy_text import Path, dotted
 
 if TYPE_CHECKING:
-    from limits.policy import Group, Policy
+    from limits.policy import Group, Policy, RiskBand
 
 Problem = tuple[Path, str]
 
@@ -26,6 +26,7 @@ def contradictions(policy: Policy) -> Iterator[Problem]:
     yield from _groups(policy, ("industry",), policy.industry)
     yield from _freezes(policy)
     yield from _disordered(policy)
+    yield from _bands(policy)
 
 
 def _currencies(policy: Policy) -> Iterator[Problem]:
@@ -127,3 +128,33 @@ def _disordered(policy: Policy) -> Iterator[Problem]:
             if following[0] <= step[0] or following[1] > step[1]:
                 what = f"must have more {unit} and no higher limit_bps than the step before it; put the steps in order"
                 yield (*path, place), f"step {place + 1} of {dotted(path)} {what}"
+
+
+def _bands(policy: Policy) -> Iterator[Problem]:
+    """Bands of a scorecard: the best first, and none that is let have more than a better one."""
+    bands = policy.risk.band if policy.risk else ()
+    names = [band.name for band in bands]
+    for place, band in enumerate(bands):
+        path: Path = ("risk", "band", place)
+        here = dotted(path)
+        if band.name in names[:place]:
+            yield (*path, "name"), f"{here}.name {band.name!r} is there twice; write each band once"
+        if band.raises and band.limit_bps < 10_000:
+            what = "takes part of the limit back, and raise is true; write raise = false, or limit_bps = 10000"
+            yield (*path, "limit_bps"), f"{here}.limit_bps {what}"
+        if band.most.minor > policy.maximum.product.minor:
+            yield (*path, "most"), f"{here}.most is above maximum.product, so it bounds nobody; lower it"
+        if place and (looser := _looser(bands[place - 1], band)):
+            what = f"lets {band.name} have more than {bands[place - 1].name}, which is better; exchange or correct them"
+            yield (*path, looser), f"{here}.{looser} {what}"
+
+
+def _looser(better: RiskBand, worse: RiskBand) -> str | None:
+    """The key by which a worse band is let have more."""
+    pairs = (
+        ("months_of_capacity", worse.months_of_capacity > better.months_of_capacity),
+        ("most", worse.most.minor > better.most.minor),
+        ("raise", worse.raises and not better.raises),
+        ("limit_bps", worse.limit_bps > better.limit_bps),
+    )
+    return next((key for key, more in pairs if more), None)

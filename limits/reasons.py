@@ -65,6 +65,9 @@ class Reason(enum.IntEnum):
     RESTORATION = 49
     CHANGE_PENDING = 50
     OVERRIDE = 51
+    RISK_BAND = 52
+    RISK_MAXIMUM = 53
+    RISK_UNKNOWN = 54
 
 
 LANGUAGES = ("en", "zh")
@@ -138,6 +141,11 @@ TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
         Reason.RESTORATION: _text("a limit that was cut comes back step by step", "下调后的额度分步恢复"),
         Reason.CHANGE_PENDING: _text("an announced or offered change is still open", "已有待生效或待接受的调整"),
         Reason.OVERRIDE: _text("set by a person for a time", "人工设定，限期有效"),
+        Reason.RISK_BAND: _text("a payment is too likely to be missed, by the scorecard", "评分显示逾期可能性过高"),
+        Reason.RISK_MAXIMUM: _text(
+            "the highest limit at this likelihood of a missed payment, by the scorecard", "评分所对应风险等级的最高额度"
+        ),
+        Reason.RISK_UNKNOWN: _text("no scorecard has scored the user", "尚无信用评分"),
     }
 )
 
@@ -151,6 +159,10 @@ NOT_PRINCIPAL: frozenset[Reason] = frozenset(
         Reason.LINKED_FRAUD,
     }
 )  # fmt: skip
+
+#: Reasons that rest on a score. In a notice the characteristics that cost the user most points stand in their place:
+#: that a score is too low says nothing about the user. Regulation B, 12 CFR 1002.9(b)(2).
+SCORED: frozenset[Reason] = frozenset({Reason.RISK_BAND, Reason.RISK_MAXIMUM})
 
 #: Reasons upon which a person has to look at the user: the decision holds until somebody has.
 HUMAN_REVIEW: frozenset[Reason] = frozenset(
@@ -167,6 +179,15 @@ USER_TEXT: Mapping[Reason, Mapping[str, str]] = MappingProxyType(
         Reason.LINKED_FRAUD: _CHECKING,
         Reason.CONFIRMED_FRAUD: _CHECKING,
         Reason.PROBING: _text("a recent request has been answered already", "近期的申请已有答复"),
+        Reason.RISK_BAND: _text(
+            "a payment is likely to be missed, by what we know of you", "据我们所知，逾期可能性较高"
+        ),
+        Reason.RISK_MAXIMUM: _text(
+            "how likely a payment is to be missed, by what we know of you", "据我们所知的逾期可能性"
+        ),
+        Reason.RISK_UNKNOWN: _text(
+            "too little is known to judge how likely a payment is missed", "信息不足，无法评估逾期可能性"
+        ),
         Reason.OPTED_OUT: _text("you do not want your limit raised", "您不希望上调额度"),
         Reason.AUTOMATION_REFUSED: _text("you want a person to decide", "您要求人工作出决定"),
     }

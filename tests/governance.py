@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from limits.policy import Policy, parse_policy
-from limits.store import approvals, policies
+from limits.risk import Scorecard
+from limits.store import approvals, policies, risk_models
 from limits.store.approvals import PolicyRole
 from limits.store.db import Connection
 
@@ -31,3 +34,10 @@ def approve_shipped(conn: Connection) -> None:
     for name in policies.pack_names():
         for policy in policies.read_pack(name):
             approve(conn, policy)
+
+
+def approve_model(conn: Connection, model: Scorecard, effective_on: dt.date) -> int:
+    """Proposed and approved to score from a date on; the number of the approval."""
+    number = risk_models.propose(conn, model, effective_on=effective_on, actor=MAKER, reason="for a test")
+    assert risk_models.decide(conn, number, "approve", actor=CHECKER, reason="for a test")
+    return number

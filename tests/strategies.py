@@ -13,6 +13,7 @@ from limits.policy import Freeze, Group
 from limits.portfolio import UNKNOWN, Documents, Identity, Income, Portfolio, Status
 from tests.policies import changed, yuan
 from tests.portfolios import AS_OF, make_portfolio
+from tests.risks import RULES
 
 NOBODY: frozenset[str] = frozenset()
 #: The standard pack with every rule switched on that it leaves to the lender.
@@ -29,6 +30,7 @@ POLICY = changed(
         "raises.documents": True,
         "exposure.over_limit_bps": 9000,
         "integrity.fraud_links": 2,
+        "risk": RULES,
     }
 )
 amounts = st.one_of(st.integers(0, 300), st.integers(0, 40_000_000), st.integers(0, 10**15))

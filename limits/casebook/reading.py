@@ -24,7 +24,7 @@ from typing import Any
 
 from limits.breakers import Counts
 from limits.casebook.expecting import EXPECTATIONS, Expected
-from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, TEXTS, WORDS
+from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, SCORE, TEXTS, WORDS
 from limits.errors import InputError
 from limits.money import EXPONENTS, LARGEST_MINOR, Money
 from limits.portfolio import UNBOUNDED, UNKNOWN
@@ -34,7 +34,7 @@ PACKS_FILE = "packs.toml"
 EVERY = "every pack"
 
 _CASE_KEYS = (
-    "title", "as_of", "policy", "except", "currency", "user", "monthly", "capacity", "changed", "step", "edge",
+    "title", "as_of", "policy", "except", "currency", "user", "monthly", "capacity", "risk", "changed", "step", "edge",
     "days", "breaker",
 )  # fmt: skip
 #: What [days] may hold, and a [[breaker]] beside ``trips``.
@@ -218,7 +218,7 @@ class _Reader:
         case, columns = self.case, dict(self.user)
         for number, step in self._tables("step"):
             where = f"step {number}"
-            self._known(where, step, ("title", "as_of", "user", "monthly", "capacity", "expect"))
+            self._known(where, step, ("title", "as_of", "user", "monthly", "capacity", "risk", "expect"))
             columns |= self._columns(where, step)
             expect = step.get("expect")
             if not isinstance(expect, Mapping):
@@ -309,7 +309,7 @@ class _Reader:
     def _columns(self, where: str, part: Mapping[str, Any]) -> dict[str, Any]:
         """What the tables of the case or of a step say."""
         columns: dict[str, Any] = {}
-        for table, names in (("user", COLUMNS), ("monthly", FLOWS), ("capacity", FORECAST)):
+        for table, names in (("user", COLUMNS), ("monthly", FLOWS), ("capacity", FORECAST), ("risk", SCORE)):
             given = self._table(where, part, table)
             self._known(f"[{table}] of {where}", given, names)
             columns |= {name: self._value(where, name, value) for name, value in given.items()}
@@ -317,7 +317,7 @@ class _Reader:
 
     def _some(self, where: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """What an edge says, of whatever table."""
-        self._known(f"set of {where}", changes, (*COLUMNS, *FLOWS, *FORECAST))
+        self._known(f"set of {where}", changes, (*COLUMNS, *FLOWS, *FORECAST, *SCORE))
         return {name: self._value(where, name, value) for name, value in changes.items()}
 
     def _value(self, where: str, name: str, value: Any) -> Any:

@@ -19,7 +19,7 @@ from limits.breakers import Counts, tripped
 from limits.capacity import Capacity, estimate_capacity
 from limits.casebook.expecting import ACTIONS
 from limits.casebook.reading import CaseError, Fact, Moment, merged, read_casebook, shipped_cases
-from limits.casebook.users import make_portfolio, with_forecasts
+from limits.casebook.users import make_portfolio, with_bands, with_forecasts
 from limits.decision import Decisions, decide
 from limits.dispositions import Disposition, Dispositions, Notice, dispose
 from limits.errors import PolicyError
@@ -188,7 +188,8 @@ class _Made:
     def __init__(self, batch: _Batch, policy: Policy) -> None:
         self.batch, self.policy = batch, policy
         capacity = batch.capacity(policy.capacity.horizon_months)
-        self.decisions: Decisions = decide(batch.portfolio, capacity, policy)
+        risk = with_bands([moment.columns for moment in batch.moments], policy)
+        self.decisions: Decisions = decide(batch.portfolio, capacity, risk, policy)
 
     def found(self, name: str) -> Any:
         """All values (n,) of what a check is about."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from limits.capacity import Capacity, Method
+from limits.errors import PolicyError
+from limits.policy import Policy
 from limits.portfolio import (
     FACTS,
     UNBOUNDED,
@@ -22,6 +24,7 @@ from limits.portfolio import (
     Portfolio,
     Status,
 )
+from limits.risk import Risk
 
 #: The day that the values below are made for, and the months of cash flow before it.
 AS_OF = dt.date(2026, 6, 30)
@@ -87,9 +90,11 @@ FLOWS: Mapping[str, int] = {
 }
 #: What a case may say of the forecast instead of having it made from the months: amounts a month.
 FORECAST = ("p10", "p50", "p90", "past")
+#: What a case may say of the score: the band, as the policy calls it; "" where no scorecard has scored the user.
+SCORE: Mapping[str, str] = {"band": ""}
 DATES = frozenset(name for name in COLUMNS if name.endswith(("_on", "_until")))
 FLAGS = frozenset(name for name, value in COLUMNS.items() if isinstance(value, bool))
-TEXTS = frozenset({"segment", "industry", "jurisdiction"})
+TEXTS = frozenset({"segment", "industry", "jurisdiction", *SCORE})
 AMOUNTS = frozenset(
     {
         "credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment", "requested_limit",
@@ -129,6 +134,19 @@ def with_forecasts(capacity: Capacity, users: Sequence[Mapping[str, Any]]) -> Ca
     }
     method = np.where(given, Method.POOLED, capacity.method).astype(np.int64)
     return dataclasses.replace(capacity, method=method, **amounts)
+
+
+def with_bands(users: Sequence[Mapping[str, Any]], policy: Policy) -> Risk:
+    """The risk of users whose case says a band, by the bands of the policy. PolicyError for a band that it has not."""
+    none = Risk.none(len(users))
+    bands = [band.name for band in policy.risk.band] if policy.risk else []
+    named = [user.get("band", SCORE["band"]) for user in users]
+    if unknown := sorted(set(named) - {*bands, SCORE["band"]}):
+        raise PolicyError(
+            f"a case has the band {unknown[0]!r} and the policy no such [[risk.band]]; add one or remove it"
+        )
+    band = np.array([bands.index(name) if name else UNKNOWN for name in named], dtype=np.int64)
+    return dataclasses.replace(none, band=band, bands=tuple(bands))
 
 
 def _forecast(user: Mapping[str, Any]) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 A rule never says "raise" or "lower". One that bars a raise returns the current limit, one
 that asks for less returns a share of it, one that does not concern a user returns
-UNBOUNDED. All are pure array functions of (portfolio, capacity, policy) -> int64 (n,),
+UNBOUNDED. All are pure array functions of (portfolio, capacity, risk, policy) -> int64 (n,),
 and CEILINGS at the end is the one list of them; of equal ceilings the first listed binds.
 """
 
@@ -12,18 +12,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from limits.capacity import Capacity
-from limits.ceilings import data, exposure, integrity, maxima, repayment, terms
+from limits.ceilings import data, exposure, integrity, maxima, repayment, risk, terms
 from limits.ceilings.common import ReadOnce, asked, share_of, wants_a_person, within
 from limits.policy import Policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
+from limits.risk import Risk
 
 __all__ = [
     "CEILINGS", "FALSE", "HARD", "URGENT", "Ceiling", "ReadOnce", "Rule", "asked", "share_of", "wants_a_person",
     "within",
 ]  # fmt: skip
 
-Rule = Callable[[Portfolio, Capacity, Policy], Int]
+Rule = Callable[[Portfolio, Capacity, Risk, Policy], Int]
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ CEILINGS: tuple[Ceiling, ...] = (
     Ceiling(Reason.MANY_LENDERS, exposure.many_lenders),
     Ceiling(Reason.MANY_INQUIRIES, exposure.many_inquiries),
     Ceiling(Reason.RESTRICTED_INDUSTRY, integrity.restricted_industry),
+    Ceiling(Reason.RISK_BAND, risk.risk_band),
     Ceiling(Reason.ABILITY_TO_PAY, repayment.ability_to_pay),
     Ceiling(Reason.DORMANT, exposure.dormant),
     Ceiling(Reason.ACCOUNT_BLOCKED, terms.account_blocked),
@@ -61,6 +63,7 @@ CEILINGS: tuple[Ceiling, ...] = (
     Ceiling(Reason.BORROWER_MAXIMUM, maxima.borrower_maximum),
     Ceiling(Reason.DEBT_RATIO, repayment.debt_ratio),
     Ceiling(Reason.RESIDUAL_INCOME, repayment.residual_income),
+    Ceiling(Reason.RISK_MAXIMUM, risk.risk_maximum),
     Ceiling(Reason.OBLIGATIONS_UNKNOWN, repayment.obligations_unknown),
     Ceiling(Reason.INCOME_UNVERIFIED, integrity.income_unverified),
     Ceiling(Reason.INCOME_STALE, integrity.income_stale),
@@ -76,6 +79,7 @@ CEILINGS: tuple[Ceiling, ...] = (
     Ceiling(Reason.INCOME_UNSTABLE, data.income_unstable),
     Ceiling(Reason.FORECAST_FALLING, data.forecast_falling),
     Ceiling(Reason.FORECAST_UNCERTAIN, data.forecast_uncertain),
+    Ceiling(Reason.RISK_UNKNOWN, risk.risk_unknown),
     Ceiling(Reason.DATA_STALE, data.data_stale),
     Ceiling(Reason.TOO_NEW, terms.too_new),
     Ceiling(Reason.COOL_OFF_AFTER_CUT, terms.cool_off_after_cut),

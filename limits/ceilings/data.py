@@ -8,14 +8,15 @@ from limits.capacity import FEWEST_MONTHS, FORECASTS, Capacity
 from limits.ceilings.common import habits_of, last_repaid, no_raise, share_of, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import Int, Portfolio
+from limits.risk import Risk
 
 
-def history_short(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def history_short(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise on few observed months."""
     return no_raise(portfolio, capacity.months_observed < policy.capacity.minimum_months)
 
 
-def data_stale(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def data_stale(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise when nothing was heard of the user for long.
 
     Of a user without any event the lender's own books speak: the last day of the newest month in which something was
@@ -25,25 +26,25 @@ def data_stale(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     return no_raise(portfolio, ~within(portfolio, heard, policy.capacity.data_max_age_days))
 
 
-def model_fell_back(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def model_fell_back(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise without a forecast, for whatever reason there is none."""
     return no_raise(portfolio, ~FORECASTS[capacity.method])
 
 
-def forecast_falling(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def forecast_falling(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise when capacity is expected to fall well below its past mean (below it at all, where that is negative)."""
     fall = capacity.past - capacity.p50
     far = fall > share_of(np.maximum(capacity.past, 0), policy.capacity.falling_bps)
     return no_raise(portfolio, far & FORECASTS[capacity.method])
 
 
-def forecast_uncertain(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def forecast_uncertain(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise when capacity in a bad tenth of cases lies far below what is expected."""
     far = capacity.p50 - capacity.p10 > share_of(np.maximum(capacity.p50, 0), policy.capacity.uncertain_bps)
     return no_raise(portfolio, far & FORECASTS[capacity.method])
 
 
-def income_unstable(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def income_unstable(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise when monthly income of the newest observed year varies too much for its mean.
 
     Standard deviation (of those months, not an estimate from them) over mean, from three

@@ -16,12 +16,13 @@ from limits.ceilings.common import (
 )
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import UNBOUNDED, Int, Portfolio
+from limits.risk import Risk
 
 #: Months of a year: balances and interest of one are compared.
 MONTHS = 12
 
 
-def ability_to_pay(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def ability_to_pay(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """The limit whose repayment at full use takes the allowed share of p10 capacity.
 
     Full use from day one is what Regulation Z, 12 CFR 1026.51(a)(2)(ii), lets a lender
@@ -50,7 +51,7 @@ def _at_use(affordable: Int, portfolio: Portfolio, policy: Policy) -> Int:
     return np.asarray(np.where(affordable > used, np.minimum(reached, UNBOUNDED), affordable), dtype=np.int64)
 
 
-def debt_ratio(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def debt_ratio(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """The limit at which its repayment and all other debts take the allowed share of mean income.
 
     Income is the mean inflow of the newest observed year; other debts are what the cash
@@ -65,7 +66,7 @@ def debt_ratio(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
     return np.where(habits.income, np.maximum(ceiling, portfolio.credit_limit), UNBOUNDED)
 
 
-def residual_income(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def residual_income(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """The limit whose repayment at full use leaves enough of what is expected (p50) to live on.
 
     It bars a raise and never calls for a cut. It needs a forecast of income: repayments show
@@ -77,35 +78,35 @@ def residual_income(portfolio: Portfolio, capacity: Capacity, policy: Policy) ->
     return np.where(of_income, ceiling, UNBOUNDED)
 
 
-def obligations_unknown(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def obligations_unknown(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise without a credit check that is recent enough, where the policy asks for one."""
     known = within(portfolio, portfolio.checked_on, policy.debt.credit_check_max_age_days)
     return no_raise(portfolio, ~known & policy.debt.credit_check)
 
 
-def past_due(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def past_due(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """The ladder of days past due: no raise from the first day, less the longer it lasts."""
     steps = [(step.days_past_due, step.limit_bps) for step in policy.past_due]
     return ladder(portfolio.days_past_due, portfolio.credit_limit, steps)
 
 
-def missed_payments(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def missed_payments(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise after more missed minimum payments in twelve months than are let pass."""
     return no_raise(portfolio, portfolio.missed_payments > policy.raises.missed_payments)
 
 
-def repeated_arrears(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def repeated_arrears(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """The ladder of payments missed in twelve months: less, the more there were."""
     steps = [(step.missed_payments, step.limit_bps) for step in policy.arrears]
     return ladder(portfolio.missed_payments, portfolio.credit_limit, steps)
 
 
-def minimum_payments(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def minimum_payments(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise for who pays little more than the minimum, month after month."""
     return no_raise(portfolio, portfolio.minimum_only_payments >= policy.habits.minimum_only_payments)
 
 
-def persistent_debt(portfolio: Portfolio, capacity: Capacity, policy: Policy) -> Int:
+def persistent_debt(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
     """No raise for who pays more for interest than for the debt over a year, and still owes.
 
     Interest is estimated as a month's interest on each statement's balance; what was repaid

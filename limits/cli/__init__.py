@@ -33,6 +33,7 @@ from limits.cli import (
     policy,
     referral,
     review,
+    risk,
     samples,
     services,
     snapshot,
@@ -58,7 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 for module in (
-    demo, services, data, policy, review, gate, status, user, whatif, override, person, change, log, log_replay,
+    demo, services, data, policy, risk, review, gate, status, user, whatif, override, person, change, log, log_replay,
     notices, referral, backtest, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)

@@ -126,7 +126,7 @@ def _decide(policy: Policy, champion: Policy, decided: Decided) -> Decisions:
         from limits.capacity import estimate_capacity  # here, for it loads the kernels
 
         capacity = estimate_capacity(decided.portfolio.cash_flow, policy.capacity.horizon_months)
-    return decide(decided.portfolio, capacity, policy)
+    return decide(decided.portfolio, capacity, decided.decisions.risk, policy)
 
 
 @functools.lru_cache(maxsize=64)

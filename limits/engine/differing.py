@@ -13,7 +13,7 @@ import numpy as np
 
 from limits.portfolio import Bool, Int
 from limits.reasons import Reason
-from limits.store import logged
+from limits.store import logged, rows
 from limits.store.logged import NULL, Entries
 from limits.store.rows import Rows
 
@@ -44,25 +44,32 @@ class Wrong:
 
     @classmethod
     def of(cls, block: Entries, again: Rows, beside: dict[str, Int], *, same_code: bool) -> Self:
-        """Bytes first: where they are equal all is, and nothing is taken apart."""
+        """Bytes first: where they are equal all is, and nothing is taken apart.
+
+        Code that knew fewer rules wrote fewer ceilings. What it wrote is compared as of their number, byte for byte:
+        a rule that it did not know must not bound now.
+        """
+        whole, later = again, np.zeros(len(block), dtype=np.bool_)
+        if not same_code and 0 < block.rules < len(Reason) and len(again):
+            again, later = rows.as_known_to(again, block.rules)
         again = logged.with_entries(again, block.sequence)
         fields = {name: _differ(block.beside[name], beside[name]) for name in logged.BESIDE}
-        if bytes(block.made.body) == bytes(again.body):
+        if bytes(block.made.body) == bytes(again.body) and not later.any():
             anywhere = np.zeros(len(block), dtype=np.bool_)
             for _, _, wrong in fields.values():
                 anywhere |= wrong
             return cls(fields, None, anywhere)
         rules = max(block.rules, len(Reason))
         one, other = logged.columns(block.made, rules), logged.columns(again, rules)
+        bounds = logged.columns(whole, rules).ceilings if later.any() else other.ceilings
         fields = {name: _differ(one.fields[name], other.fields[name]) for name in one.fields} | fields
         # What was made before there were batches kept neither consent nor bytes.
         old = block.sequence < 0
         said, now, wrong = fields["consent"]
         fields["consent"] = said, now, wrong & ~old
-        # Code that knew fewer rules listed fewer ceilings: those it did not know must not bound now.
         listed, now, wrong = _differ(one.counts, other.counts)
         fields["ceilings"] = listed, now, wrong & (same_code | (listed < 0))
-        ceilings = _differ(one.ceilings, other.ceilings)
+        ceilings = _differ(one.ceilings, bounds)
         anywhere = np.asarray(ceilings[2].any(axis=1), dtype=np.bool_)
         for _, _, wrong in fields.values():
             anywhere |= wrong

@@ -121,7 +121,7 @@ def _decide_shard(task: Task) -> ShardRun:
         if len(made):
             parts.write(conn, lease, made, part_users=task.settings.chunk_users)
             if task.policy.budget.bounds:
-                gates.write_raises(conn, lease, raises_of(decided.portfolio, decided.decisions.limit_after))
+                gates.write_raises(conn, lease, raises_of(decided.portfolio, decided.decisions, task.policy))
             challenging.keep(conn, lease, decided, shadow)
         exceptions = [*decided.exceptions, *aside]
         reviews.record_exceptions(conn, lease, task.row.business_date, exceptions)

@@ -24,6 +24,7 @@ from limits.errors import PolicyError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
+from limits.risk import Risk
 from limits.settings import Settings
 from limits.store import past, policies, recomputes, reviews
 from limits.store.db import Connection, Database
@@ -239,7 +240,8 @@ def _decide(conn: Connection, date: Simulated, user_ids: list[int]) -> None:
         months: estimate_capacity(portfolio.cash_flow, months)
         for months in {old.capacity.horizon_months, new.capacity.horizon_months}
     }
-    made = [decide(portfolio, capacity[policy.capacity.horizon_months], policy) for policy in (old, new)]
+    nobody = Risk.none(len(portfolio))
+    made = [decide(portfolio, capacity[policy.capacity.horizon_months], nobody, policy) for policy in (old, new)]
     date.add(portfolio, excluded, *made)
 
 

@@ -136,7 +136,7 @@ class _Gate:
             known = self._tally.get(key, 0)
             self._tally[key] = max(known, value) if key.startswith("greatest") else known + value
         if self._policy.budget.bounds:
-            raises = raises_of(decided.portfolio, decided.decisions.limit_after)
+            raises = raises_of(decided.portfolio, decided.decisions, self._policy)
             self._raises += [raises] if len(raises) else []
 
     def foreseen(self) -> Foreseen:

@@ -5,9 +5,11 @@ table that says the probability of a missed payment. Whole numbers throughout: a
 """
 
 from limits.risk.features import FEATURES, Feature, read_features
+from limits.risk.losing import MOST_NAMED, Loss, losses, points_lost
 from limits.risk.result import Risk
 from limits.risk.scorecard import Band, Characteristic, Scorecard, parse_scorecard
 
 __all__ = [
-    "FEATURES", "Band", "Characteristic", "Feature", "Risk", "Scorecard", "parse_scorecard", "read_features",
+    "FEATURES", "MOST_NAMED", "Band", "Characteristic", "Feature", "Loss", "Risk", "Scorecard", "losses",
+    "parse_scorecard", "points_lost", "read_features",
 ]  # fmt: skip

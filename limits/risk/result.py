@@ -35,7 +35,7 @@ class Risk:
     @property
     def scored(self) -> Any:
         """(n,) bool: whether a scorecard has scored the user."""
-        return self.points != UNKNOWN
+        return self.band != UNKNOWN  # points may be any number, and a probability zero
 
     def take(self, rows: Any) -> Self:
         """The risk of some of the users."""

@@ -15,7 +15,14 @@ from typing import Any, Literal
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from limits.errors import ApprovalRefused, ErasureRefused, NotFound, PolicyNotApproved, ReviewRefused
+from limits.errors import (
+    ApprovalRefused,
+    ErasureRefused,
+    NotFound,
+    PolicyNotApproved,
+    ReviewRefused,
+    RiskModelNotApproved,
+)  # fmt: skip
 from limits.policy import Policy
 from limits.store import policies
 from limits.store.queries import query
@@ -28,6 +35,7 @@ Verdict = Literal["approve", "reject", "withdraw"]
 #: What the database says by these codes is a sentence for people.
 NOT_APPROVED = "LM004"
 NOT_IN_FORCE = "LM012"
+RISK_NOT_APPROVED = "LM041"
 REFUSED = "LM011"
 ERASED = "LM031"
 #: Of a review as of a date that is archived.
@@ -36,6 +44,12 @@ ARCHIVED = "LM023"
 MEND = (
     "one person proposes it (limits policy propose FILE --reason '...'), "
     "another approves it (limits policy approve ID --reason '...')"
+)
+
+
+RISK_MEND = (
+    "propose it again (limits risk propose FILE --reason '...') and have another person approve it "
+    "(limits risk approve HASH), or go on with the next date, which scores by the model in force then"
 )
 
 
@@ -83,6 +97,8 @@ def in_words() -> Iterator[None]:
             raise ErasureRefused(message) from error
         if error.sqlstate == NOT_APPROVED:
             raise PolicyNotApproved(f"{message}; {MEND}") from error
+        if error.sqlstate == RISK_NOT_APPROVED:
+            raise RiskModelNotApproved(f"{message}; {RISK_MEND}") from error
         if error.sqlstate == ARCHIVED:
             raise ReviewRefused(message) from error
         if error.sqlstate == NOT_IN_FORCE:

@@ -12,7 +12,15 @@ import numpy as np
 import psycopg
 from psycopg.rows import scalar_row
 
-from limits.errors import ChangeEnded, DecidedTooLongAgo, KillSwitchEngaged, LeaseLost, PolicyNotApproved, ReviewRefused
+from limits.errors import (
+    ChangeEnded,
+    DecidedTooLongAgo,
+    KillSwitchEngaged,
+    LeaseLost,
+    PolicyNotApproved,
+    ReviewRefused,
+    RiskModelNotApproved,
+)
 from limits.store import approvals, entries
 from limits.store.binary import BinaryArray, BinaryArrayDumper, array_of
 from limits.store.queries import query
@@ -97,6 +105,8 @@ def _call(conn: psycopg.Connection[Any], parameters: dict[str, Any]) -> list[int
             raise _REFUSALS[error.sqlstate](message) from error
         if error.sqlstate == approvals.NOT_APPROVED:
             raise PolicyNotApproved(f"{message}; {approvals.MEND}") from error
+        if error.sqlstate == approvals.RISK_NOT_APPROVED:
+            raise RiskModelNotApproved(f"{message}; {approvals.RISK_MEND}") from error
         raise
 
 

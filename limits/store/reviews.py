@@ -55,6 +55,7 @@ class ReviewRow:
     finished_at: dt.datetime | None
     stage: str = "decide"
     released_shards: int = 0
+    risk_model: bytes | None = None  # None: nobody is scored
     created: bool = False  # not a column: whether the call that returned this row made it
 
     @property

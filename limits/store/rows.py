@@ -102,16 +102,32 @@ def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Disposition
     values = np.empty((len(FIELDS), len(portfolio)), dtype=np.int64)
     for place, column in enumerate(columns):
         values[place] = column
+    return _packed(portfolio.user_id, values, decisions.ceilings)
+
+
+def _packed(user_id: Int, values: Int, ceilings: Int) -> Rows:
+    """Rows of the fields (fields, n), whatever stands there for the ceilings, and of these (n, rules)."""
     from limits.store import row_bytes  # here, for it loads the compiler and not everybody writes decisions
 
-    ceilings = np.ascontiguousarray(decisions.ceilings, dtype=np.int64)
-    offsets = np.zeros(len(portfolio) + 1, dtype=np.int64)
+    ceilings = np.ascontiguousarray(ceilings, dtype=np.int64)
+    offsets = np.zeros(len(user_id) + 1, dtype=np.int64)
     misfit = row_bytes.lengths(values, ceilings, _WIDTHS, UNBOUNDED, offsets)
     if misfit >= 0:
         raise OverflowError(f"a value does not fit into the field {FIELDS[misfit][0]}")
     body = np.empty(int(offsets[-1]), dtype=np.uint8)
     row_bytes.write(values, ceilings, _TYPES, _WIDTHS, UNBOUNDED, offsets, body)
-    return Rows(portfolio.user_id, body.data, offsets)
+    return Rows(user_id, body.data, offsets)
+
+
+def as_known_to(rows: Rows, rules: int) -> tuple[Rows, Bool]:
+    """The rows as code writes them that knows the first so many rules, and for whom (n,) a later rule bounds."""
+    found, ceilings = values(rows)
+    columns = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
+    for place, (name, _, width) in enumerate(FIELDS):
+        if width:
+            columns[place] = found[name]
+    bounded = np.asarray((ceilings[:, rules:] < UNBOUNDED).any(axis=1), dtype=np.bool_)
+    return _packed(rows.user_id, columns, ceilings[:, :rules]), bounded
 
 
 def consent_of(portfolio: Portfolio) -> Int:

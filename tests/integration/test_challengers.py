@@ -200,7 +200,7 @@ def test_rows_are_as_the_challenger_decided(conn: Connection, users: list[int]) 
         decided = engine.decide_users(conn, champion, AS_OF, users, snapshot=False)
     tried = [challengers.Challenger(CAREFUL.policy_hash, "careful", AS_OF, CAREFUL.body)]
     (shadow,) = challenging.shadows(tried, champion, decided)
-    expected = decide(decided.portfolio, decided.decisions.capacity, CAREFUL)
+    expected = decide(decided.portfolio, decided.decisions.capacity, decided.decisions.risk, CAREFUL)
     assert shadow.decisions is not None
     assert shadow.decisions.limit_after.tolist() == expected.limit_after.tolist()
     expected.reason_bits[0] = 2**62

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from limits import engine
+from limits import decision, engine
 from limits.capacity import combining
+from limits.ceilings import CEILINGS, Ceiling
 from limits.cli import run
+from limits.entry import decode, encode
 from limits.errors import NotFound
 from limits.money import Money
+from limits.portfolio import UNBOUNDED
+from limits.reasons import Reason
 from limits.settings import Settings, make_settings
 from limits.store import pending, snapshots
 from limits.store.db import Connection, Database
@@ -222,8 +228,17 @@ def test_entries_of_another_code_are_compared_all_the_same(
     assert (
         f"4 entries were written by code 0.0.9+older, this is {engine.code_version()}; compared all the same\n" in out
     )
-    # A rule that the older code did not know, and that does not bound now: equal as far as the log goes.
-    tamper(conn, "UPDATE limits.adjustment_log SET ceilings_minor = trim_array(ceilings_minor, 1) WHERE user_id < 5")
+    # Rules that the older code did not know, and that do not bound now: equal byte for byte, as of its number of rules.
+    as_written_with(conn, rules=52, users=range(1, 5))
+    assert limits("--all")[0] == 0
+    for byte in (60, 100):  # of the entry, where the columns say what they said
+        kept = conn.execute("SELECT entry FROM limits.adjustment_log WHERE user_id = 3").fetchone()
+        assert kept is not None
+        flipped = f"set_byte(entry, {byte}, get_byte(entry, {byte}) # 1)"
+        tamper(conn, f"UPDATE limits.adjustment_log SET entry = {flipped} WHERE user_id = 3")
+        _, found = replayed("--all")
+        assert (found["differing"], found["fields"]) == (1, {"bytes": 1})
+        tamper(conn, "UPDATE limits.adjustment_log SET entry = %s WHERE user_id = 3", kept[0])
     assert limits("--all")[0] == 0
     tamper(conn, "UPDATE limits.adjustment_log SET floor_minor = floor_minor + 1 WHERE user_id = 4")
     code, out, _ = limits("--all")
@@ -244,7 +259,34 @@ def test_rules_that_this_code_does_not_know(
     )  # fmt: skip
     code, found = replayed("--all")
     assert code == 1
-    assert {"field": "ceiling 52", "log": 5, "replay": None} in found["differences"][0]["fields"]
+    assert {"field": f"ceiling {len(Reason)}", "log": 5, "replay": None} in found["differences"][0]["fields"]
+
+
+def as_written_with(conn: Connection, *, rules: int, users: Iterable[int]) -> None:
+    """Entries as code wrote them that knew fewer rules: shorter lists, and bytes with so many ceilings."""
+    for user_id in users:
+        row = conn.execute("SELECT entry FROM limits.adjustment_log WHERE user_id = %s", [user_id]).fetchone()
+        assert row is not None
+        entries = decode(row[0], np.array([0, len(row[0])]))
+        assert (entries.ceilings[:, rules:] == UNBOUNDED).all() and entries.ceilings.shape[1] > rules
+        body, _ = encode(dataclasses.replace(entries, ceilings=entries.ceilings[:, :rules]))
+        change = "entry = %s, ceilings_minor = ceilings_minor[:%s]"
+        statement = f"UPDATE limits.adjustment_log SET {change} WHERE user_id = %s"
+        tamper(conn, statement, body.tobytes(), rules, user_id)
+
+
+def test_a_rule_that_older_code_did_not_know_and_that_bounds_now_is_named(
+    conn: Connection, one_review: int, replayed: Callable[..., tuple[int, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    tamper(conn, "UPDATE limits.adjustment_log SET code_version = '0.0.9+older' WHERE user_id < 5")
+    as_written_with(conn, rules=52, users=range(1, 5))
+    later = Ceiling(Reason.RISK_UNKNOWN, lambda portfolio, *_: np.where(portfolio.user_id == 2, 0, UNBOUNDED))
+    rules = tuple(later if one.reason is later.reason else one for one in CEILINGS)
+    monkeypatch.setattr(decision, "CEILINGS", rules)
+    code, found = replayed("--all")
+    assert code == 1 and found["differing"] == 1 and found["differences"][0]["user_id"] == 2
+    assert {"field": "ceiling risk_unknown", "log": None, "replay": 0} in found["differences"][0]["fields"]
 
 
 # Gone or damaged ----------------------------------------------------------------------------

@@ -55,7 +55,7 @@ COLUMNS = [
     ("ceilings_minor", "trim_array(ceilings_minor, 1)", "ceilings"),
     ("ceilings_minor", "ARRAY[ceilings_minor]", "ceilings"),
     ("ceilings_minor", "'{}'", "ceilings"),
-    ("ceilings_minor", "array_fill(NULL::bigint, '{52}', '{0}')", "ceilings"),
+    ("ceilings_minor", "array_fill(NULL::bigint, '{55}', '{0}')", "ceilings"),
     ("as_of", "as_of - 1", "as_of"),
     ("currency", "'EUR'", "currency"),
     ("user_id", "user_id + 100", "user"),

@@ -24,6 +24,7 @@ from limits.store.pending import Change
 from limits.store.rows import FIELDS, Rows
 from tests.policies import changed
 from tests.portfolios import AS_OF, make_portfolio
+from tests.risks import risk_of
 from tests.strategies import POLICY, portfolios, split
 
 WAITS = changed(**{"consent.raises": "offer", "consent.cuts": "notice"})
@@ -69,7 +70,7 @@ def test_whatever_was_decided_comes_out_of_its_snapshot_as_it_was(
 @given(portfolios)
 def test_columns_hold_what_was_decided(drawn: Any) -> None:
     portfolio, capacity = split(drawn)
-    decisions = decide(portfolio, capacity, POLICY)
+    decisions = decide(portfolio, capacity, risk_of(portfolio), POLICY)
     told = dispose(portfolio, decisions, POLICY)
     found = logged.columns(rows.encode(portfolio, decisions, told), len(Reason) + 3)
     for name, values in {
@@ -115,7 +116,7 @@ def places_of_data(made: Rows, row: int) -> dict[str, list[int]]:
 @given(portfolios, st.data())
 def test_one_altered_bit_is_found_where_it_is(drawn: Any, data: st.DataObject) -> None:
     portfolio, capacity = split(drawn)
-    decisions = decide(portfolio, capacity, POLICY)
+    decisions = decide(portfolio, capacity, risk_of(portfolio), POLICY)
     made = rows.encode(portfolio, decisions, dispose(portfolio, decisions, POLICY))
     row = data.draw(st.integers(0, len(made) - 1))
     name, places = data.draw(st.sampled_from([(k, v) for k, v in places_of_data(made, row).items() if v]))

@@ -18,6 +18,7 @@ from limits.reasons import Reason
 from limits.whatif import INPUTS, Change, apply_changes, parse_change
 from tests.policies import changed
 from tests.portfolios import make_portfolio
+from tests.risks import risk_of
 from tests.strategies import POLICY, portfolios, split, users
 from tests.unit.test_whatif import differing
 
@@ -110,6 +111,6 @@ def test_stricter_never_lets_a_limit_be_higher(drawn: list[Any], key: str, facto
     assume(other != value)
     (change,) = policy_changes(POLICY, new)
     portfolio, capacity = split(drawn)
-    before, after = (decide(portfolio, capacity, policy).limit_after for policy in (POLICY, new))
+    before, after = (decide(portfolio, capacity, risk_of(portfolio), policy).limit_after for policy in (POLICY, new))
     assert (change.direction * (before - after) >= 0).all(), change
     assert change.direction or (before == after).all(), change

@@ -15,6 +15,7 @@ from limits.policy import Policy
 from limits.portfolio import UNKNOWN
 from tests.policies import changed
 from tests.portfolios import AS_OF, one_by_one
+from tests.risks import risk_of
 from tests.strategies import POLICY, portfolios, split
 
 many = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -38,7 +39,7 @@ policies = st.builds(
 @given(portfolios, policies)
 def test_what_waits_is_the_engines_wish_and_what_does_not_is_the_limit(drawn: Any, policy: Policy) -> None:
     portfolio, capacity = split(drawn)
-    made = decide(portfolio, capacity, policy)
+    made = decide(portfolio, capacity, risk_of(portfolio), policy)
     found = dispose(portfolio, made, policy)
     waits = found.disposition != Disposition.AT_ONCE
     assert (np.where(waits, found.proposed, found.limit_after) == made.limit_after).all()
@@ -55,7 +56,7 @@ def test_what_waits_is_the_engines_wish_and_what_does_not_is_the_limit(drawn: An
 @given(portfolios, policies)
 def test_every_change_is_told_and_so_is_every_refusal(drawn: Any, policy: Policy) -> None:
     portfolio, capacity = split(drawn)
-    made = decide(portfolio, capacity, policy)
+    made = decide(portfolio, capacity, risk_of(portfolio), policy)
     found = dispose(portfolio, made, policy)
     told = found.notice != Notice.NONE
     assert told[made.limit_after != made.limit_before].all()
@@ -71,7 +72,7 @@ def test_every_change_is_told_and_so_is_every_refusal(drawn: Any, policy: Policy
 @given(portfolios, policies)
 def test_a_raise_that_was_asked_for_never_waits(drawn: Any, policy: Policy) -> None:
     portfolio, capacity = split([({**user, "requested_limit": 5_000_000}, q) for user, q in drawn])
-    made = decide(portfolio, capacity, policy)
+    made = decide(portfolio, capacity, risk_of(portfolio), policy)
     found = dispose(portfolio, made, policy)
     raised = made.limit_after > made.limit_before
     assert (found.disposition[raised] == Disposition.AT_ONCE).all()
@@ -81,9 +82,9 @@ def test_a_raise_that_was_asked_for_never_waits(drawn: Any, policy: Policy) -> N
 @given(portfolios, policies)
 def test_the_batch_is_each_one_alone(drawn: Any, policy: Policy) -> None:
     portfolio, capacity = split(drawn)
-    together = dispose(portfolio, decide(portfolio, capacity, policy), policy)
+    together = dispose(portfolio, decide(portfolio, capacity, risk_of(portfolio), policy), policy)
     for row, user in enumerate(one_by_one(portfolio)):
-        alone = dispose(user, decide(user, capacity.take([row]), policy), policy)
+        alone = dispose(user, decide(user, capacity.take([row]), risk_of(user), policy), policy)
         for field in dataclasses.fields(Dispositions):
             one, all_of_them = getattr(alone, field.name), getattr(together, field.name)
             assert one.dtype == all_of_them.dtype, field.name
@@ -94,7 +95,7 @@ def test_the_batch_is_each_one_alone(drawn: Any, policy: Policy) -> None:
 @given(portfolios, policies, st.booleans())
 def test_the_end_of_what_was_announced_is_told_on_the_day(drawn: Any, policy: Policy, raises: bool) -> None:
     portfolio, capacity = split(drawn)
-    made = decide(portfolio, capacity, policy)
+    made = decide(portfolio, capacity, risk_of(portfolio), policy)
     plain = dispose(portfolio, made, policy)
     found = ending(plain, portfolio, made, raises=raises)
     stays = (plain.disposition == Disposition.AT_ONCE) & (plain.limit_after == made.limit_before)

@@ -19,8 +19,10 @@ from limits.decision import Decisions, decide
 from limits.policy import Freeze, Group, Policy
 from limits.portfolio import UNBOUNDED, UNKNOWN, Documents, Identity, Income, Portfolio, Status
 from limits.reasons import HUMAN_REVIEW, NOT_PRINCIPAL, Reason
+from limits.risk import Risk
 from tests.policies import changed, yuan
 from tests.portfolios import AS_OF, make_portfolio
+from tests.risks import RULES, in_band
 
 LIMIT = 2_000_000
 #: A forecast that carries any raise. Anything below is minor units: fen.
@@ -30,6 +32,17 @@ TENTH = {"repayment.apr_bps": 0, "repayment.term_months": 10, "repayment.share_o
 #: Who is forecast from what was repaid, and repaid enough for 21,000.00.
 REPAYER = {**TENTH, "p10": 210_000, "method": Method.REVEALED_REPAYMENT}
 NOBODY: frozenset[str] = frozenset()
+FIRM = {
+    **TENTH, "policy.risk": RULES, "p10": 300_000, "p50": 350_000, "past": 350_000, "debt.residual_income": yuan(0),
+}  # fmt: skip
+REQUIRED = RULES.model_copy(update={"required": True})
+#: A last band that is not raised and keeps all of its limit; and a first one with the most there is.
+BARS_ONLY = RULES.model_copy(update={"band": (*RULES.band[:2], RULES.band[2].model_copy(update={"limit_bps": 10_000}))})
+HIGHEST = RULES.model_copy(
+    update={
+        "band": (RULES.band[0].model_copy(update={"months_of_capacity": 600, "most": yuan(10**13)}), *RULES.band[1:])
+    }
+)
 
 
 def ago(days: int) -> dt.date:
@@ -179,9 +192,25 @@ SITUATIONS = (
     ),
     bars(Reason.CHANGE_PENDING, {"change_pending": True}, {"change_pending": False}),
     Situation(Reason.OVERRIDE, {"override_cap": 1_600_000}, 1_600_000, {"override_cap": UNBOUNDED}),
+    Situation(Reason.RISK_BAND, {"policy.risk": RULES, "band": 2}, 1_600_000, {"policy.risk": RULES, "band": 1}),
+    # Six months of 3,500.00, or sixty of them and 120,000.00 at most.
+    Situation(Reason.RISK_MAXIMUM, {**FIRM, "band": 1}, 2_100_000, {**FIRM, "band": 0}, 12_000_000),
+    bars(Reason.RISK_UNKNOWN, {"policy.risk": REQUIRED}, {"policy.risk": REQUIRED, "band": 0}),
 )
 #: A second threshold of some rules, or what else they must let pass.
 MORE = (
+    bars(Reason.RISK_BAND, {"policy.risk": BARS_ONLY, "band": 2}, {"policy.risk": RULES}),
+    Situation(Reason.RISK_MAXIMUM, {"policy.risk": RULES, "band": 1}, 2_400_000, {"band": 1}),
+    # What is owed elsewhere is taken off; without a forecast there is nothing to take a multiple of.
+    Situation(
+        Reason.RISK_MAXIMUM,
+        {**FIRM, "band": 1, "outside_monthly_payment": 300_000},
+        LIMIT,
+        {**FIRM, "band": 1, "method": Method.NOT_CONVERGED},
+        2_400_000,
+    ),
+    Situation(Reason.RISK_MAXIMUM, {"policy.risk": RULES, "band": 2}, LIMIT, {"policy.risk": RULES}),
+    bars(Reason.RISK_UNKNOWN, {"policy.risk": REQUIRED}, {"policy.risk": RULES}),
     Situation(Reason.ASKED_AMOUNT, {"requested_limit": 1}, LIMIT, {"requested_limit": 2_000_001}, 2_000_001),
     # What repayments carry, 21,000.00: as full use, or as a balance of 10,000.00 and half of what is left unused.
     Situation(Reason.ABILITY_TO_PAY, REPAYER, 2_100_000, {**REPAYER, "repayment.unused_bps": 5000}, 3_200_000),
@@ -254,13 +283,14 @@ MORE = (
 )  # fmt: skip
 
 
-def given(names: Mapping[str, Any]) -> tuple[Portfolio, Capacity, Policy]:
+def given(names: Mapping[str, Any]) -> tuple[Portfolio, Capacity, Risk, Policy]:
     """The portfolio of one user, the forecast and the policy of one side of a situation."""
     policy = changed(**{name.removeprefix("policy."): value for name, value in names.items() if "." in name})
+    risk = in_band(1, names["band"]) if "band" in names else Risk.none(1)
     forecast = {name: names.get(name, value) for name, value in CAPACITY.items()}
-    portfolio = make_portfolio([{n: v for n, v in names.items() if "." not in n and n not in CAPACITY}])
+    portfolio = make_portfolio([{n: v for n, v in names.items() if "." not in n and n not in (*CAPACITY, "band")}])
     arrays = {name: np.array([value], dtype=np.int64) for name, value in forecast.items()}
-    return portfolio, Capacity(p90=arrays["p50"] + 100_000, **arrays), policy
+    return portfolio, Capacity(p90=arrays["p50"] + 100_000, **arrays), risk, policy
 
 
 def ceiling_of(reason: Reason) -> Ceiling:
@@ -326,9 +356,9 @@ def test_an_income_is_judged_by_its_newest_year_alone() -> None:
     for months in (12, 15, 32, 36):
         portfolio = make_portfolio([{**u, "inflow": u["inflow"][-months:]} for u in users], months=months)
         capacity = Capacity(*(np.full(4, 10**6, dtype=np.int64) for _ in range(3)), *(np.zeros((3, 4), dtype=np.int64)))
-        _, _, policy = given({**TENTH, "capacity.income_varies_bps": 4999})
+        *_, policy = given({**TENTH, "capacity.income_varies_bps": 4999})
         for reason in (Reason.INCOME_UNSTABLE, Reason.DEBT_RATIO):
-            assert len(set(ceiling_of(reason).rule(portfolio, capacity, policy).tolist())) == 1
+            assert len(set(ceiling_of(reason).rule(portfolio, capacity, Risk.none(4), policy).tolist())) == 1
 
 
 def test_the_largest_amounts_overflow_nothing() -> None:
@@ -344,12 +374,13 @@ def test_the_largest_amounts_overflow_nothing() -> None:
     for user in (all_of_it | yearly, nothing | yearly, all_of_it):
         for limit in (0, 1, most):
             for apr in (0, 1, 100_000):
-                portfolio, capacity, policy = given(
+                portfolio, capacity, risk, policy = given(
                     {**user, "credit_limit": limit, "repayment.apr_bps": apr, "repayment.basis": "minimum_payment",
-                     "repayment.minimum_payment_bps": 1, "p10": most, "p50": most, "past": most}
+                     "repayment.minimum_payment_bps": 1, "policy.risk": HIGHEST, "band": 0,
+                     "p10": most, "p50": most, "past": most}
                 )  # fmt: skip
                 with np.errstate(all="raise"):
-                    made = decide(portfolio, capacity, policy)
+                    made = decide(portfolio, capacity, risk, policy)
                 assert ((made.ceilings >= 0) & (made.ceilings <= UNBOUNDED)).all()
                 assert 0 <= made.floor[0] <= limit and 0 <= made.limit_after[0] <= most
 

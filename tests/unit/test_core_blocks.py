@@ -16,6 +16,7 @@ from limits.capacity.reading import habits, sides
 from limits.decision import decide
 from limits.portfolio import UNKNOWN, CashFlow, Portfolio
 from tests.portfolios import make_portfolio
+from tests.risks import risk_of
 from tests.strategies import POLICY
 
 
@@ -41,12 +42,12 @@ def many() -> Portfolio:
 def test_the_size_of_a_block_changes_no_decision(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     portfolio = many()
     capacity = estimate_capacity(portfolio.cash_flow)
-    whole = decide(portfolio, capacity, POLICY)
+    whole = decide(portfolio, capacity, risk_of(portfolio), POLICY)
     assert len({*whole.binding.tolist()}) > 5
     monkeypatch.setattr(limits.decision, "BLOCK_USERS", block)
-    parts = decide(portfolio, capacity, POLICY)
+    parts = decide(portfolio, capacity, risk_of(portfolio), POLICY)
     for field in dataclasses.fields(whole):
-        if field.name != "capacity":
+        if field.name not in ("capacity", "risk"):
             assert np.array_equal(getattr(whole, field.name), getattr(parts, field.name)), field.name
 
 
@@ -66,7 +67,7 @@ def test_how_arrays_lie_in_memory_changes_nothing_and_compiles_nothing(order: Li
     told: list[str] = []
     with when_compiling(lambda: told.append("compiling")):
         plain, turned = (estimate_capacity(p.cash_flow) for p in (portfolio, other))
-        first, second = (decide(p, plain, POLICY) for p in (portfolio, other))
+        first, second = (decide(p, plain, risk_of(p), POLICY) for p in (portfolio, other))
     assert not told
     for field in dataclasses.fields(plain):
         assert np.array_equal(getattr(plain, field.name), getattr(turned, field.name)), field.name

@@ -14,6 +14,7 @@ from limits.decision import decide
 from limits.dispositions import Disposition, Notice, dispose
 from limits.portfolio import UNKNOWN
 from limits.reasons import Reason
+from limits.risk import Risk
 from tests.policies import changed, yuan
 from tests.portfolios import AS_OF, make_portfolio
 
@@ -28,7 +29,8 @@ def disposed(user: dict[str, Any], **changes: Any) -> tuple[Any, ...]:
     portfolio = make_portfolio([user])
     p10, p50 = np.array([1_300_000]), np.array([1_400_000])
     policy = changed(**changes)
-    made = decide(portfolio, Capacity(p10, p50, p50, np.array([Method.POOLED]), np.array([12]), p50), policy)
+    capacity = Capacity(p10, p50, p50, np.array([Method.POOLED]), np.array([12]), p50)
+    made = decide(portfolio, capacity, Risk.none(1), policy)
     found = dispose(portfolio, made, policy)
     assert len(found) == 1 and found.effective_on.dtype == found.notice_due_on.dtype == np.dtype("datetime64[D]")
 

@@ -10,6 +10,7 @@ import pytest
 from limits.capacity import Capacity, Method
 from limits.decision import Decisions, decide
 from limits.portfolio import Income
+from limits.risk import Risk
 from tests.policies import changed, yuan
 from tests.portfolios import make_portfolio
 
@@ -26,7 +27,7 @@ LAW = {"maximum.statutory": yuan(18_050), "maximum.product": yuan(18_050)}
 def decided(user: dict[str, Any], **changes: Any) -> Decisions:
     p50 = np.array([1_400_000])
     capacity = Capacity(p50, p50, p50, np.array([Method.POOLED]), np.array([12]), p50)
-    return decide(make_portfolio([user]), capacity, changed(**changes))
+    return decide(make_portfolio([user]), capacity, Risk.none(1), changed(**changes))
 
 
 def limit(user: dict[str, Any], **changes: Any) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from limits.policy import ArrearsStep, Freeze, Group, LenderStep, PastDueStep
-from limits.policy_changes import KEYS, LADDERS, Direction, PolicyChange, policy_changes, values
+from limits.policy_changes import BAND_KEYS, KEYS, LADDERS, Direction, PolicyChange, policy_changes, values
 from limits.store.policies import pack_names, read_pack
 from tests.policies import STANDARD, changed, yuan
+from tests.risks import RULES
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -22,7 +23,8 @@ def only(**changes: Any) -> PolicyChange:
 
 
 def test_every_value_of_a_policy_has_words() -> None:
-    assert set(dict(values(STANDARD))) == set(KEYS)
+    assert set(dict(values(STANDARD)) | dict(values(RULES, ("risk",)))) == set(KEYS)
+    assert set(dict(values(RULES.band[0]))) - {"name"} == set(BAND_KEYS)
     tables = {name for name in type(STANDARD).model_fields if isinstance(getattr(STANDARD, name), tuple)}
     assert {name for name in LADDERS if "." not in name} | {"segment", "industry", "freeze"} == tables
     inner = {

@@ -24,6 +24,7 @@ NUMBERS = [
     "over_limit", "borrower_maximum", "segment_maximum", "industry_maximum", "documents_missing",
     "documents_expired", "probing", "linked_fraud", "confirmed_fraud", "opted_out", "automation_refused",
     "not_asked_for", "macro_freeze", "portfolio_budget", "restoration", "change_pending", "override",
+    "risk_band", "risk_maximum", "risk_unknown",
 ]  # fmt: skip
 
 

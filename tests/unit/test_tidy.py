@@ -16,8 +16,9 @@ CORE = (
     "capacity/reading", "capacity/prior", "capacity/warming", "capacity/reference", "capacity/seasonal",
     "capacity/seasonal_trial", "policy", "policy_sense",
     "policy_text", "reasons", "ceilings/__init__", "ceilings/common", "ceilings/maxima", "ceilings/repayment",
-    "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "decision", "dispositions", "notices",
-    "retention", "breakers", "calendars", "whatif", "counterfactual", "policy_changes",
+    "ceilings/exposure", "ceilings/integrity", "ceilings/terms", "ceilings/data", "ceilings/risk",
+    "risk/result", "risk/scorecard", "risk/features", "risk/fitting", "risk/losing", "decision", "dispositions",
+    "notices", "retention", "breakers", "calendars", "whatif", "counterfactual", "policy_changes",
     "merkle", "entry", "entry_bytes", "record_text", "checkpoint", "checkpoint_list",
     "log_rows", "log_finding", "log_check", "log_notes", "log_proof",
 )  # fmt: skip

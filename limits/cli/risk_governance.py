@@ -1,0 +1,237 @@
+"""limits risk propose, approve, reject, withdraw, history, show: who decides what scores."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limits.cli import common
+
+if TYPE_CHECKING:
+    from limits.engine.risk_governing import RiskDecision
+    from limits.risk import Scorecard
+    from limits.store.approvals import Verdict
+    from limits.store.risk_models import RiskApproval
+
+Hash = Annotated[
+    str, typer.Argument(metavar="HASH", help="sha256 of the model, or its first digits.", show_default=False)
+]
+Why = Annotated[str, common.words_option("--reason", "Why, as the history shall say.")]
+
+#: How many digits of a hash a table shows; JSON has all.
+SHORT = 12
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the group."""
+    app.command("propose")(propose)
+    app.command("approve")(approve)
+    app.command("reject")(reject)
+    app.command("withdraw")(withdraw)
+    app.command("history")(history)
+    app.command("show")(show)
+
+
+def propose(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A model, as JSON.", show_default=False)],
+    reason: Why,
+    effective_on: Annotated[
+        str | None, common.date_option("--effective-on", "The first business date it scores on. Default: today (UTC).")
+    ] = None,
+    actor: common.Actor = None,
+    json: common.Json = False,
+) -> None:
+    """Propose a model; it scores once somebody else has approved it."""
+    from limits.engine import risk_governing
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json
+
+    settings, date = get_settings(), effective_on
+    found_date: Any = date  # the option's parser has made a date of it
+    with common.database(settings) as database:
+        who = common.the_actor(settings, actor)
+        made = risk_governing.propose_model(
+            database, file, effective_on=found_date or common.today(), actor=who, reason=reason
+        )
+    if json:
+        print_json(as_dict(made))
+        return
+    _table([made.approval])
+    digits = made.approval.model_hash.hex()[:SHORT]
+    if made.changed:
+        note(f"proposed; another person approves it: limits risk approve {digits} --reason '...'")
+    else:
+        note(f"model {digits} is {made.approval.state} already: nothing was changed")
+
+
+def approve(model: Hash, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Approve a model that somebody else proposed; one that was approved for the same date is withdrawn."""
+    _decide(model, "approve", reason, actor, json=json)
+
+
+def reject(model: Hash, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Reject a model that somebody else proposed."""
+    _decide(model, "reject", reason, actor, json=json)
+
+
+def withdraw(model: Hash, reason: Why, actor: common.Actor = None, json: common.Json = False) -> None:
+    """Take back a proposal or an approval; nothing scored by it is applied any more, not even by a running review."""
+    _decide(model, "withdraw", reason, actor, json=json)
+
+
+def _decide(digits: str, verdict: Verdict, reason: str, actor: str | None, *, json: bool) -> None:
+    from limits.engine import risk_governing
+    from limits.settings import get_settings
+    from limits.terminal import note, print_json
+
+    settings = get_settings()
+    with common.database(settings) as database:
+        who = common.the_actor(settings, actor)
+        made = risk_governing.decide_model(database, digits, verdict, actor=who, reason=reason)
+    if json:
+        print_json(as_dict(made))
+        return
+    _table([made.approval])
+    one = made.approval
+    by = one.withdrawn_by if one.state == "withdrawn" else one.checker
+    short = one.model_hash.hex()[:SHORT]
+    note(f"model {short} is {one.state}" if made.changed else f"it was {one.state} by {by} before: nothing was changed")
+
+
+def history(json: common.Json = False) -> None:
+    """Every model ever proposed, oldest first: by whom, who decided on it, and whether it stands."""
+    from limits.store import risk_models
+    from limits.terminal import note, print_json
+
+    with common.database() as database, database.connect("auditor", "limits risk history") as conn:
+        found = risk_models.history(conn)
+    if json:
+        print_json({"proposals": [_approval_dict(one) for one in found]})
+    elif found:
+        _table(found)
+    else:
+        note("no model was proposed yet; propose one: limits risk propose FILE --reason '...'")
+
+
+def show(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="HASH", help="sha256 of a model, or its first digits.", show_default=False),
+    ] = None,
+    as_of: Annotated[
+        str | None, common.date_option("--as-of", "Without HASH: the date it is in force on. Default: today (UTC).")
+    ] = None,
+    json: common.Json = False,
+) -> None:
+    """A model in words: its bands with their probabilities, and what each characteristic gives points for."""
+    from limits.errors import InputError
+    from limits.store import risk_models
+    from limits.terminal import note, print_json
+
+    if model and as_of:
+        raise InputError("give a hash, or a date with --as-of, and not both")
+    found_date: Any = as_of
+    date: dt.date = found_date or common.today()
+    with common.database() as database, database.connect("auditor", "limits risk show") as conn:
+        wanted = risk_models.named(conn, model)[-1].model_hash if model else None
+        found = risk_models.load(conn, wanted) if wanted else risk_models.in_force(conn, date)
+        stands = [one for one in risk_models.history(conn) if found and bytes(one.model_hash) == found.model_hash]
+    if json:
+        print_json({"as_of": None if model else date.isoformat(), "model": found and _model_dict(found, stands)})
+    elif found is None:
+        note(f"no model is in force on {date}: nobody is scored")
+    else:
+        _print_model(found, stands)
+
+
+def _print_model(model: Scorecard, stands: list[RiskApproval]) -> None:
+    from limits.risk import FEATURES
+    from limits.terminal import say, table
+
+    newest = stands[-1]
+    months = f"{model.horizon_months} month" + ("s" if model.horizon_months > 1 else "")
+    say(f"{model.name}, {months} ahead, sha256 {model.model_hash.hex()}", strong=True)
+    said = _said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or newest.reason)
+    say(f"{newest.state}, effective on {newest.effective_on} ({said})")
+    table(
+        ("band", "points from", "missed payment"),
+        [(name, f"{low}" if last else "below", risk) for name, low, risk, last in _bands(model)],
+        numbers=("points from", "missed payment"),
+    )
+    rows = [
+        (one.name, ", ".join(FEATURES[name].text[0] for name in one.features), str(min(one.points)),
+         str(max(one.points)))
+        for one in model.characteristics
+    ]  # fmt: skip
+    table(("characteristic", "looks at", "least", "most"), rows, numbers=("least", "most"))
+    say(f"Everybody starts with {model.base_points} points.")
+
+
+def _bands(model: Scorecard) -> list[tuple[str, int, str, bool]]:
+    """Of each band: name, least points, probabilities from its best user to its worst, whether another follows."""
+    table, found = model.probability_ppm, []
+    top = model.points_from + len(table) - 1
+    for place, band in enumerate(model.bands):
+        last = place == len(model.bands) - 1
+        low = model.points_from if last else band.points_from
+        best, worst = (table[min(max(points - model.points_from, 0), len(table) - 1)] for points in (top, low))
+        words = f"{best / 10_000:.2f}% to {worst / 10_000:.2f}%"
+        found.append((band.name, band.points_from, words, not last))
+        top = band.points_from - 1
+    return found
+
+
+def _model_dict(model: Scorecard, stands: list[RiskApproval]) -> dict[str, Any]:
+    return {
+        "model_hash": model.model_hash.hex(),
+        **model.model_dump(mode="json", exclude={"probability_ppm"}),
+        "proposals": [_approval_dict(one) for one in stands],
+    }
+
+
+def _table(found: list[RiskApproval]) -> None:
+    from limits.terminal import table
+
+    table(
+        ("sha256", "name", "months", "effective on", "state", "proposed", "maker", "decided", "checker", "ended by"),
+        [
+            (
+                one.model_hash.hex()[:SHORT],
+                one.name,
+                str(one.horizon_months),
+                one.effective_on.isoformat(),
+                one.state,
+                f"{one.proposed_at:%Y-%m-%d %H:%M}",
+                _said(one.maker, one.reason),
+                f"{one.decided_at:%Y-%m-%d %H:%M}" if one.decided_at else "",
+                _said(one.checker, one.decided_reason),
+                _said(one.withdrawn_by, one.withdrawn_reason),
+            )
+            for one in found
+        ],
+        numbers=("months",),
+    )
+
+
+def _said(who: str | None, why: str) -> str:
+    return "" if who is None else f"{who}: {why}" if why else who
+
+
+def as_dict(made: RiskDecision) -> dict[str, Any]:
+    """A proposal for a machine, and whether this call changed it."""
+    return {**_approval_dict(made.approval), "changed": made.changed}
+
+
+def _approval_dict(one: RiskApproval) -> dict[str, Any]:
+    moments = {
+        name: at.isoformat() if (at := getattr(one, name)) else None
+        for name in ("proposed_at", "decided_at", "withdrawn_at", "effective_on")
+    }
+    names = (
+        "approval_id", "name", "horizon_months", "state", "maker", "maker_session", "reason", "checker",
+        "checker_session", "decided_reason", "withdrawn_by", "withdrawn_session", "withdrawn_reason",
+    )  # fmt: skip
+    return {"model_hash": one.model_hash.hex(), **{name: getattr(one, name) for name in names}, **moments}
