@@ -1,7 +1,7 @@
 """One decision in words: what was decided, every ceiling and the one that bound, the forecast, the evidence.
 
 Everything printed here is read from the log entry, so that it says what was decided then,
-not what would be decided now.
+not what would be decided now; the score is worked out anew from what was decided from then.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from limits.capacity import Method
 from limits.ceilings import CEILINGS
@@ -16,6 +17,9 @@ from limits.money import major, money
 from limits.reasons import Reason
 from limits.store.log import LogEntry, Times, reason_code, reason_text
 from limits.terminal import say
+
+if TYPE_CHECKING:
+    from limits.engine.scoring import Score
 
 WORDS = {
     "en": {
@@ -56,6 +60,12 @@ WORDS = {
         "unlogged": "none: worked out now, nothing was changed",
         "times": "Times",
         "times_text": "decided {decided}, applied {applied}",
+        "score": "Score",
+        "score_text": "{points} points: within {months} months {probability} miss a payment; band {band}",
+        "score_model": "by the scorecard {model}, sha256 {digest}",
+        "lost": "{what}: {points} points lost",
+        "lost_nothing": "every characteristic gave all its points",
+        "score_gone": "not known any more: {why}",
     },
     "zh": {
         "user": "用户 {user}，截至 {as_of}：{action}",
@@ -95,6 +105,12 @@ WORDS = {
         "unlogged": "无：现在算出，未作任何更改",
         "times": "时间",
         "times_text": "{decided} 作出决定，{applied} 生效",
+        "score": "评分",
+        "score_text": "{points} 分：{months} 个月内逾期的可能性为 {probability}；等级 {band}",
+        "score_model": "评分卡 {model}，sha256 {digest}",
+        "lost": "{what}：失 {points} 分",
+        "lost_nothing": "各项均为满分",
+        "score_gone": "已无从得知：{why}",
     },
 }
 
@@ -115,6 +131,27 @@ def show(entry: LogEntry, language: str = "en", times: Times | None = None) -> N
         decided, applied = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (times.decided_at, times.applied_at))
         text = words["times_text"].format(decided=decided, applied=applied)
         say(f"  {_pad(words['times'], width)}  {text}")
+
+
+def show_score(score: Score | str, language: str = "en") -> None:
+    """Print what the scorecard said of the user, and where the points went, most first; or why that is not known."""
+    words = WORDS[language]
+    if isinstance(score, str):
+        show_facts([(words["score"], words["score_gone"].format(why=score))])
+        return
+    text = words["score_text"].format(
+        points=score.points, months=score.horizon_months, band=score.band, probability=percent(score.probability_ppm)
+    )
+    lost = [words["lost"].format(what=one.text(language), points=one.points) for one in score.lost]
+    lines = [*(lost or [words["lost_nothing"]]), words["score_model"].format(
+        model=score.model, digest=score.model_hash.hex()
+    )]  # fmt: skip
+    show_facts([(words["score"], text), *(("", line) for line in lines)])
+
+
+def percent(ppm: int) -> str:
+    """Parts per million for people: 4.10%."""
+    return f"{ppm / 10_000:.2f}%"
 
 
 def show_facts(facts: Sequence[tuple[str, str]]) -> None:

@@ -23,7 +23,10 @@ class Courier:
         """Delivers what waits, unless another process does. Trouble is for the next tick."""
         try:
             sender = engine.sender_for(self._target)
-            done = engine.deliver(self._context.database, sender, role="worker", stopping=self._context.stopping)
+            done = engine.deliver(
+                self._context.database, sender, role="worker", stopping=self._context.stopping,
+                folder=self._context.settings.snapshot_store,
+            )  # fmt: skip
         except (*TROUBLE, LimitsError) as error:
             log.warning("nothing delivered", error=" ".join(str(error).split()))
             return

@@ -65,6 +65,7 @@ def show_notice(
     """A notice as it was delivered, or as it would be delivered today."""
     from limits import engine
     from limits.errors import InputError, NotFound
+    from limits.settings import get_settings
     from limits.store import notices
     from limits.terminal import note, print_json, say
 
@@ -74,7 +75,7 @@ def show_notice(
         if found.body == {}:
             raise NotFound(f"the text of notice {notice_id} is gone: user {found.user_id} was erased")
         try:
-            text = engine.text_of(conn, found, date)
+            text = engine.text_of(conn, found, date, folder=get_settings().snapshot_store)
         except ValueError as error:
             raise InputError(f"notice {notice_id} cannot be written: {error}") from error
     if json:
@@ -106,7 +107,7 @@ def deliver_outbox(
     settings = get_settings()
     sender = _sender(settings, to, command)
     with common.database(settings) as database:
-        done = engine.deliver(database, sender)
+        done = engine.deliver(database, sender, folder=settings.snapshot_store)
     if json:
         failed = [{"user_id": user_id, "error": why} for user_id, why in sorted(done.failed.items())]
         print_json({"delivered": done.delivered, "to": sender.name, "busy": done.busy, "failed": failed})

@@ -253,6 +253,7 @@ def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
         "actor": row.actor,
         "reason": row.reason,
         "policy_hash": row.policy_hash.hex(),
+        "risk_model": row.risk_model and row.risk_model.hex(),
         "users": row.users_total,
         "raised": seen.raised,
         "held": seen.held,
@@ -296,6 +297,8 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
     say(f"  schedule   {row.schedule or row.kind}" + (f": {row.reason}" if row.reason else ""))
     say(f"  actor      {row.actor}")
     say(f"  policy     {policy.pack} of {policy.effective_on}, sha256 {row.policy_hash.hex()}")
+    if row.risk_model:
+        say(f"  risk       scored by the model {row.risk_model.hex()}")
     say(
         f"  users      {_count(row.users_total)}: {seen.raised:,} raised, {seen.held:,} held, "
         f"{seen.lowered:,} lowered, {seen.quarantined:,} quarantined, {seen.skipped:,} skipped"
@@ -393,6 +396,7 @@ def _dry_run_dict(run: DryRun) -> dict[str, Any]:
         "as_of": run.as_of.isoformat(),
         "policy_pack": run.pack,
         "policy_hash": run.policy_hash.hex(),
+        "risk_model": run.risk_model and run.risk_model.hex(),
         "currency": run.currency,
         "exponent": run.exponent,
         "users": run.users,
@@ -429,6 +433,8 @@ def _print_dry_run(run: DryRun) -> None:
         f"  users      {run.users:,}: {run.raised:,} raised, {run.held:,} held, {run.lowered:,} lowered, "
         f"{run.quarantined:,} quarantined, {run.skipped:,} skipped"
     )
+    if run.risk_model:
+        say(f"  risk       scored by the model {run.risk_model.hex()}")
     if run.offered or run.announced:
         say(f"  waiting    {run.offered:,} offered, {run.announced:,} announced, held until then")
     before, after = (

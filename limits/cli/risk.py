@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from limits.cli import risk_governance
+from limits.cli import risk_governance, risk_simulate
 
 risk = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Scorecards: how likely a payment is missed, and which may score."
 )
-for module in (risk_governance,):
+for module in (risk_governance, risk_simulate):
     module.register(risk)
 
 

@@ -124,6 +124,9 @@ def show(
     as_of: Annotated[
         str | None, common.date_option("--as-of", "Without HASH: the date it is in force on. Default: today (UTC).")
     ] = None,
+    text: Annotated[
+        bool, typer.Option("--text", help="Print the model's file, byte for byte: its sha256 is the hash.")
+    ] = False,
     json: common.Json = False,
 ) -> None:
     """A model in words: its bands with their probabilities, and what each characteristic gives points for."""
@@ -133,13 +136,17 @@ def show(
 
     if model and as_of:
         raise InputError("give a hash, or a date with --as-of, and not both")
+    if text and json:
+        raise InputError("--text and --json are two ways; choose one")
     found_date: Any = as_of
     date: dt.date = found_date or common.today()
     with common.database() as database, database.connect("auditor", "limits risk show") as conn:
         wanted = risk_models.named(conn, model)[-1].model_hash if model else None
         found = risk_models.load(conn, wanted) if wanted else risk_models.in_force(conn, date)
         stands = [one for one in risk_models.history(conn) if found and bytes(one.model_hash) == found.model_hash]
-    if json:
+    if text and found is not None:
+        print(found.body, end="")
+    elif json:
         print_json({"as_of": None if model else date.isoformat(), "model": found and _model_dict(found, stands)})
     elif found is None:
         note(f"no model is in force on {date}: nobody is scored")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.cli import common, override
+from limits.cli import common, override, score
 
 if TYPE_CHECKING:
     from limits.engine.reference import Comparison
@@ -59,9 +59,12 @@ def recompute_command(
             policy=policy,
         )
     if json:
-        print_json({**made.entry.as_dict(), "applied": made.applied, "repeated": made.repeated})
+        risk = {} if made.applied else score.as_dict(made.score)
+        print_json({**made.entry.as_dict(), **risk, "applied": made.applied, "repeated": made.repeated})
         return
     explanation.show(made.entry, lang.value)
+    if made.score is not None:
+        explanation.show_score(made.score, lang.value)
     if made.repeated:
         note(f"key {key!r} was applied before, on {made.entry.decided_at:%Y-%m-%d}: nothing was changed now")
     elif made.applied:
@@ -114,14 +117,17 @@ def explain_command(
         beside = _reference(conn, found) if reference else None
         by_hand = overrides.in_force(conn, user_id, found.as_of)
         other = whatif.explained(conn, found) if counterfactuals else None
+        risk = None if erased else score.of_entry(conn, found)
     if json:
-        more = {"overrides": [override.as_dict(one) for one in by_hand]} | _gone(erased)
+        more = {"overrides": [override.as_dict(one) for one in by_hand]} | _gone(erased) | score.as_dict(risk)
         logged = {} if for_user else found.as_dict() | more | ({"reference": beside.as_dict()} if beside else {})
         changes = whatif.as_dict(other, found.currency, found.exponent, lang.value, for_user=for_user) if other else {}
         print_json(changes if for_user else logged | ({"counterfactuals": changes} if other else {}))
         return
     if not for_user:
         explanation.show(found, lang.value)
+        if risk is not None:
+            explanation.show_score(risk, lang.value)
         override.show_in_force(by_hand, lang.value)
         if erased:
             say(ERASED[lang.value].format(date=erased.erased_on))

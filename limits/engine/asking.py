@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import structlog
 
+from limits.engine.scoring import model_on
 from limits.errors import NotFound, ReviewRefused
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
@@ -58,7 +59,8 @@ def request_review(
     Asked for again it is the one that is there, whatever policy is named now. One that
     failed is tried again. ReviewRefused for a date in the future, or one before a date that
     the schedule has been reviewed for: limits do not go back in time; InArchive for one whose
-    log is archived. PolicyNotApproved for a policy that is not approved to decide.
+    log is archived. PolicyNotApproved for a policy that is not approved to decide, PolicyError for
+    one that speaks of other bands than the risk model in force.
     """
     refuse_future(as_of)
     with database.connect("operations", "limits review") as conn:
@@ -96,6 +98,7 @@ def reviewed(database: Database, schedule: str, as_of: dt.date) -> bool:
 
 def _owe(conn: Connection, schedule: str, as_of: dt.date, policy: Policy, actor: str) -> ReviewRow:
     approvals.require_policy(conn, policy)
+    model_on(conn, policy, as_of)
     return owe(conn, schedule, as_of, policies.store_policy(conn, policy, actor), actor)
 
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import structlog
 
-from limits.decision import Decisions, decide
+from limits.decision import Decisions, decide, scored
 from limits.engine.deciding import Decided, code_version
 from limits.errors import PolicyError
 from limits.policy import Policy, parse_policy
+from limits.risk import Scorecard
 from limits.store import challengers
 from limits.store.challengers import Challenger
 from limits.store.db import TROUBLE, Connection
@@ -34,8 +35,13 @@ class Shadow:
     error: str = ""
 
 
-def shadows(tried: Sequence[Challenger], champion: Policy, decided: Decided) -> list[Shadow]:
-    """What each challenger of the champion's currency makes of the users that were decided. Writes nothing."""
+def shadows(
+    tried: Sequence[Challenger], champion: Policy, decided: Decided, model: Scorecard | None = None
+) -> list[Shadow]:
+    """What each challenger of the champion's currency makes of the users that were decided. Writes nothing.
+
+    ``model``: what scored them, and scores for the challengers too.
+    """
     made = []
     for challenger in tried if len(decided.portfolio) else ():
         try:
@@ -43,7 +49,7 @@ def shadows(tried: Sequence[Challenger], champion: Policy, decided: Decided) -> 
             if policy.policy_hash != bytes(challenger.policy_hash):
                 raise PolicyError("the challenger's text is not the one that was approved")
             if policy.currency == champion.currency:
-                made.append(Shadow(challenger.policy_hash, _decide(policy, champion, decided)))
+                made.append(Shadow(challenger.policy_hash, _decide(policy, champion, decided, model)))
         except Exception as error:  # noqa: BLE001  whatever it is, it is the challenger's and not the night's
             made.append(Shadow(challenger.policy_hash, error=in_words(error)))
     return made
@@ -119,14 +125,15 @@ def _record_failure(
         log.exception("not even that could be written down", error=in_words(second))
 
 
-def _decide(policy: Policy, champion: Policy, decided: Decided) -> Decisions:
-    """On the champion's forecast, unless the challenger looks another number of months ahead."""
-    capacity = decided.decisions.capacity
+def _decide(policy: Policy, champion: Policy, decided: Decided, model: Scorecard | None) -> Decisions:
+    """On the champion's forecast and score, unless the challenger looks another number of months ahead."""
+    capacity, risk = decided.decisions.capacity, decided.decisions.risk
     if policy.capacity.horizon_months != champion.capacity.horizon_months:
         from limits.capacity import estimate_capacity  # here, for it loads the kernels
 
         capacity = estimate_capacity(decided.portfolio.cash_flow, policy.capacity.horizon_months)
-    return decide(decided.portfolio, capacity, decided.decisions.risk, policy)
+        risk = scored(decided.portfolio, capacity, model)
+    return decide(decided.portfolio, capacity, risk, policy)
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from limits.dispositions import Dispositions, dispose
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
+from limits.risk import Scorecard
 from limits.store import reviews, snapshots
 from limits.store.db import Connection
 from limits.store.packing import read_packed
@@ -102,13 +103,14 @@ def decide_users(
     snapshot: bool = True,
     given: Callable[[Portfolio], Portfolio] = lambda portfolio: portfolio,
     effect: Policy | None = None,
+    model: Scorecard | None = None,
 ) -> Decided:
     """Loads and decides some users. Writes nothing.
 
     ``snapshot``: read everything from one snapshot in a transaction of its own; False when
     the caller is inside a transaction already. ``given``: what is known beside what is
     loaded, such as the amount that was asked for. ``effect``: the policy that says how a
-    decision takes effect, where it is not the one that decides.
+    decision takes effect, where it is not the one that decides. ``model``: what scores them; None: nobody is scored.
     """
     if snapshot:
         with conn.transaction():
@@ -117,7 +119,7 @@ def decide_users(
     else:
         portfolio, exceptions = _load(conn, policy, as_of, user_ids)
     portfolio = given(portfolio)
-    decisions = review(portfolio, policy)
+    decisions = review(portfolio, policy, model)
     return Decided(portfolio, decisions, dispose(portfolio, decisions, effect or policy), exceptions)
 
 

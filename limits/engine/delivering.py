@@ -7,18 +7,23 @@ messages drops an id that came before.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import structlog
 
 from limits.engine.asking import today
+from limits.engine.scoring import Scores
 from limits.engine.sending import Message, Sender
-from limits.errors import DeliveryFailed, LimitsError
-from limits.notices import render
+from limits.errors import DeliveryFailed, LimitsError, NotFound
+from limits.notices import Facts, render
 from limits.policy import Policy, parse_policy
+from limits.reasons import SCORED
+from limits.store import log as adjustment_log
 from limits.store import notices, policies
 from limits.store.db import Connection, Database, Role
 from limits.store.notices import Notice, Waiting
@@ -47,15 +52,17 @@ def deliver(
     role: Role = "operations",
     stopping: Callable[[], bool] = lambda: False,
     told_on: Callable[[], dt.date] = today,
+    folder: Path | None = None,
 ) -> Delivery:
     """Hands over what waits. A message that is not taken stops its user's later ones and nobody else's.
 
-    What concerns all messages, such as a file that cannot be written, is raised.
+    What concerns all messages, such as a file that cannot be written, is raised. ``folder``: of the
+    snapshots that are not in the database.
     """
     with database.connect(role, "limits outbox") as conn:
         if not notices.lead(conn):
             return Delivery(busy=True)
-        run = _Run(conn, sender, told_on, database_tag(conn))
+        run = _Run(conn, sender, told_on, database_tag(conn), folder)
         after = 0
         while not stopping() and (page := notices.waiting(conn, after=after, users=PAGE_USERS)):
             after = page[-1].user_id
@@ -63,14 +70,31 @@ def deliver(
         return run.done
 
 
-def text_of(conn: Connection, notice: Notice, told_on: dt.date) -> dict[str, str]:
+def text_of(conn: Connection, notice: Notice, told_on: dt.date, *, folder: Path | None = None) -> dict[str, str]:
     """A notice by language: as it was delivered, else as it is on its way, else as it would read on a day.
 
-    ValueError or a LimitsError where it cannot be written.
+    ``folder``: of the snapshots that are not in the database. ValueError or a LimitsError where it cannot be written.
     """
     if notice.body is not None or notice.draft is not None:
         return notice.body or notice.draft or {}
-    return dict(render(notice.facts, _policy(conn, notice.policy_hash), told_on))
+    facts = with_losses(conn, notice.facts, Scores(conn, folder))
+    return dict(render(facts, _policy(conn, notice.policy_hash), told_on))
+
+
+def with_losses(conn: Connection, facts: Facts, scores: Scores) -> Facts:
+    """The facts with the characteristics that cost the user most points, where a score stood in the way.
+
+    Of a decision whose snapshot is no longer kept they are not known any more. A LimitsError where they
+    should be and are not: such a notice waits for somebody to mend that.
+    """
+    if not {reason for reason, _ in facts.reasons} & SCORED:
+        return facts
+    try:
+        found = scores.of(adjustment_log.entry(conn, facts.entry_id))
+    except NotFound:
+        log.warning("points lost are not known any more", entry_id=facts.entry_id)
+        return facts
+    return facts if found is None else dataclasses.replace(facts, lost=found.lost)
 
 
 def _policy(conn: Connection, policy_hash: bytes) -> Policy:
@@ -80,12 +104,15 @@ def _policy(conn: Connection, policy_hash: bytes) -> Policy:
 class _Run:
     """One run of a deliverer."""
 
-    def __init__(self, conn: Connection, sender: Sender, told_on: Callable[[], dt.date], tag: str) -> None:
+    def __init__(
+        self, conn: Connection, sender: Sender, told_on: Callable[[], dt.date], tag: str, folder: Path | None
+    ) -> None:
         self._conn = conn
         self._sender = sender
         self._told_on = told_on
         self._tag = tag
         self._policies: dict[bytes, Policy] = {}
+        self._scores = Scores(conn, folder)
         self.done = Delivery()
 
     def work_off(self, page: Sequence[Waiting], stopping: Callable[[], bool]) -> None:
@@ -143,7 +170,8 @@ class _Run:
             return notice.draft
         if notice.policy_hash not in self._policies:
             self._policies[notice.policy_hash] = _policy(self._conn, notice.policy_hash)
-        return dict(render(notice.facts, self._policies[notice.policy_hash], self._told_on()))
+        facts = with_losses(self._conn, notice.facts, self._scores)
+        return dict(render(facts, self._policies[notice.policy_hash], self._told_on()))
 
     def _message(self, waiting: Waiting, notice: Notice | None, text: dict[str, str] | None) -> Message:
         """The message as it leaves: plain values, amounts in minor units."""

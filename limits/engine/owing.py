@@ -18,7 +18,16 @@ import structlog
 
 from limits.calendars import CALENDARS, EARLIEST, Timetable, due_between, is_business_date
 from limits.engine.asking import owe, refuse_future, request_review
-from limits.errors import DatabaseError, LimitsError, PolicyError, PolicyNotApproved, ReviewRefused, SettingsError
+from limits.engine.scoring import model_on
+from limits.errors import (
+    DatabaseError,
+    LimitsError,
+    PolicyError,
+    PolicyNotApproved,
+    ReviewRefused,
+    RiskModelError,
+    SettingsError,
+)
 from limits.policy import Policy, policy_at
 from limits.settings import Settings
 from limits.store import approvals, policies, reviews, schedules
@@ -222,10 +231,21 @@ def _policies(
             verdicts[policy.policy_hash] = _verdict(conn, policy)  # an approved one is kept there
         verdict = verdicts[policy.policy_hash]
         if verdict is None:
+            verdict = _unfit(conn, policy, date)
+        if verdict is None:
             usable[date] = policy.policy_hash
         else:
             refused[date] = verdict
     return usable, refused
+
+
+def _unfit(conn: Connection, policy: Policy, date: dt.date) -> PolicyError | RiskModelError | None:
+    """Why the risk model in force on a date does not go with the policy."""
+    try:
+        model_on(conn, policy, date)
+    except (PolicyError, RiskModelError) as error:
+        return error
+    return None
 
 
 def _verdict(conn: Connection, policy: Policy) -> PolicyNotApproved | None:

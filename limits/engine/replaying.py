@@ -1,9 +1,10 @@
 """Replay: what the log holds, decided again from the stored snapshot and policy, and compared byte for byte.
 
-A decision depends on its snapshot, on its policy and on the code, and on one thing more: whether its review carried
-out a change that had waited, which the row of the review says. All else that is given to a decision stands in the
-snapshot: the amount asked for, what a budget leaves, what a change lifts that is carried out. A snapshot is decided
-as the whole that it was decided as, and each entry is compared with what becomes of its user.
+A decision depends on its snapshot, on its policy, on the risk model that its batch's record names and on the code, and
+on one thing more: whether its review carried out a change that had waited, which the row of the review says. All else
+that is given to a decision stands in the snapshot: the amount asked for, what a budget leaves, what a change lifts that
+is carried out. A snapshot is decided as the whole that it was decided as, and each entry is compared with what becomes
+of its user.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,15 +26,18 @@ from limits.engine.challenging import in_words
 from limits.engine.deciding import code_version
 from limits.engine.differing import Difference, Wrong, only, rows_at
 from limits.engine.single import taking_effect
-from limits.errors import LimitsError, NotFound, PolicyError, SnapshotError
+from limits.errors import LimitsError, NotFound, PolicyError, RiskModelError, SnapshotError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Int, Portfolio
-from limits.store import archives, logged, policies, reviews, rows, snapshots
+from limits.risk import Scorecard
+from limits.store import archives, logged, policies, reviews, risk_models, rows, snapshots
 from limits.store.db import Connection
 from limits.store.logged import NULL, Entries, Group, ReviewFacts
 from limits.store.rows import Rows
 
 Progress = Callable[[int, int], None]
+#: What the record of a batch says of the risk model where nobody was scored.
+NO_RISK = "none"
 #: A group of entries, and which of them are wanted by their place among them; None: all.
 Chosen = Iterator[tuple[Group, Int | None]]
 
@@ -185,10 +190,10 @@ class _CannotDecide(LimitsError):
     """The engine does not get through what it got through once."""
 
 
-def decided_again(portfolio: Portfolio, policy: Policy, facts: ReviewFacts) -> Made:
+def decided_again(portfolio: Portfolio, policy: Policy, facts: ReviewFacts, model: Scorecard | None = None) -> Made:
     """What becomes of a portfolio in a review: the decision, how it takes effect, and what the user is told."""
     carries_out = facts.change_id is not None
-    decisions = review(portfolio, policy)
+    decisions = review(portfolio, policy, model)
     effect = dispose(portfolio, decisions, taking_effect(policy) if carries_out else policy)
     if facts.change_kind == "announced":
         effect = ending(effect, portfolio, decisions, raises=bool(facts.change_raises))
@@ -224,7 +229,7 @@ class _Replayer:
             found.not_kept += entries
             found.snapshots_not_kept += 1
             return
-        except (NotFound, SnapshotError, PolicyError, _CannotDecide) as error:
+        except (NotFound, SnapshotError, PolicyError, RiskModelError, _CannotDecide) as error:
             found.failed += entries
             found.groups_failed += 1
             if len(found.failures) < self._most:
@@ -255,8 +260,9 @@ class _Replayer:
             self._last = None  # its memory is for the next one
             portfolio = self._portfolio(group.input_digest)
             policy = self._policy_of(group.policy_hash)
+            model = risk_models.load(self._conn, _model_said(facts))
             try:
-                self._last = key, decided_again(portfolio, policy, facts)
+                self._last = key, decided_again(portfolio, policy, facts, model)
             except MemoryError:
                 raise
             except Exception as error:  # what was decided once must be decided again, by whatever code
@@ -325,5 +331,21 @@ def _of_the_group(group: Group, facts: ReviewFacts, made: Made) -> list[Differen
         ("as_of", group.as_of.isoformat(), made.as_of.isoformat()),
         ("currency", group.currency, made.currency),
         ("policy_hash", group.policy_hash.hex(), facts.policy_hash.hex()),
+        *(("risk", said or "nothing", _risk_word(facts.risk_model)) for said in facts.risks_said),
     )
     return [Difference(name, said, again) for name, said, again in pairs if said != again]
+
+
+def _risk_word(model_hash: bytes | None) -> str:
+    """As a batch's record has it."""
+    return NO_RISK if model_hash is None else bytes(model_hash).hex()
+
+
+def _model_said(facts: ReviewFacts) -> bytes | None:
+    """What scored the users: by the records, which are signed; where there is none, by the row of the review."""
+    for said in facts.risks_said:
+        if said and re.fullmatch("[0-9a-f]{64}", said):
+            return bytes.fromhex(said)
+        if said == NO_RISK:
+            return None
+    return facts.risk_model

@@ -19,6 +19,7 @@ from limits.engine.challenging import in_words
 from limits.engine.lease import LeaseKeeper
 from limits.engine.line import Line
 from limits.engine.reconciling import reconcile_owed
+from limits.engine.scoring import fitting
 from limits.engine.shards import Task, run_shard
 from limits.errors import (
     DecidedTooLongAgo,
@@ -29,11 +30,13 @@ from limits.errors import (
     PolicyError,
     PolicyNotApproved,
     ReviewRefused,
+    RiskModelError,
     SnapshotError,
 )  # fmt: skip
 from limits.policy import Policy, parse_policy
+from limits.risk import Scorecard
 from limits.settings import Settings
-from limits.store import approvals, challengers, policies, record, reviews
+from limits.store import approvals, challengers, policies, record, reviews, risk_models
 from limits.store.challengers import Challenger
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.failpoints import reach
@@ -90,15 +93,18 @@ def work(
             approvals.require(line.conn, row.policy_hash)
             text = policies.load_policy(line.conn, row.policy_hash)
             policy = parse_policy(text, file=f"policy of review {review_id}")
+            risk_models.require(line.conn, row.risk_model)
+            model = risk_models.load(line.conn, row.risk_model)
+            fitting(policy, model)
             tried = challengers.challengers(line.conn, champion=row.policy_hash, as_of=row.business_date)
-        except (PolicyError, PolicyNotApproved) as error:
+        except (PolicyError, PolicyNotApproved, RiskModelError) as error:
             _fail(line.conn, review_id, error)
             return Worked("over")
-        return _work_shards(database, settings, line, row, policy, tried, worker, seconds, stop, wake)
+        return _work_shards(database, settings, line, row, policy, model, tried, worker, seconds, stop, wake)
 
 
 def _fail(conn: Connection, review_id: int, error: LimitsError) -> None:
-    """The review cannot go on before somebody mends its policy; asked for again it does."""
+    """The review cannot go on before somebody mends its policy or its model; asked for again it does."""
     reviews.fail(conn, review_id, str(error))
     log.error("review failed", review_id=review_id, error=str(error))
 
@@ -109,6 +115,7 @@ def _work_shards(
     line: Line,
     row: ReviewRow,
     policy: Policy,
+    model: Scorecard | None,
     tried: Sequence[Challenger],
     worker: str,
     seconds: float,
@@ -135,7 +142,7 @@ def _work_shards(
                 return Worked("busy", shards, users)
             keeper.hold(lease)
             try:
-                run = run_shard(Task(settings, line, lease, row, policy, keeper, tried, enough))
+                run = run_shard(Task(settings, line, lease, row, policy, keeper, tried, model, enough))
             except _STOPPED as error:
                 return Worked(_put_down(line.conn, lease, row, error), shards, users)
             except LeaseLost as error:

@@ -23,8 +23,9 @@ from limits.engine.line import Line
 from limits.errors import DecidedTooLongAgo, KillSwitchEngaged, LeaseLost, PartDamaged, ReviewRefused, SnapshotError
 from limits.policy import Policy
 from limits.portfolio import Int, Portfolio
+from limits.risk import Scorecard
 from limits.settings import Settings
-from limits.store import approvals, gates, packing, parts, record, reviews, rows, snapshots
+from limits.store import approvals, gates, packing, parts, record, reviews, risk_models, rows, snapshots
 from limits.store.challengers import Challenger
 from limits.store.db import TROUBLE
 from limits.store.failpoints import reach
@@ -57,6 +58,7 @@ class Task:
     policy: Policy
     keeper: LeaseKeeper
     tried: Sequence[Challenger] = ()
+    model: Scorecard | None = None
     stop: Callable[[], bool] = field(default=lambda: False)
 
     def left(self) -> list[int]:
@@ -112,7 +114,7 @@ def _decide_shard(task: Task) -> ShardRun:
     users = task.left()
     packing.refresh(conn, task.row.business_date, user_ids=np.array(users, dtype=np.int64))
     decided, made = _decide(task, users, aside)
-    shadow = shadows(task.tried, task.policy, decided)
+    shadow = shadows(task.tried, task.policy, decided, task.model)
     reach("decide.decided")
     task.keeper.check()
     with conn.transaction():
@@ -146,7 +148,9 @@ def _decide(task: Task, user_ids: Sequence[int], aside: list[ReviewException]) -
 
 
 def _decide_and_encode(task: Task, user_ids: Sequence[int]) -> tuple[Decided, Rows]:
-    decided = decide_users(task.line.conn, task.policy, task.row.business_date, user_ids, given=_given(task))
+    decided = decide_users(
+        task.line.conn, task.policy, task.row.business_date, user_ids, given=_given(task), model=task.model
+    )
     return decided, rows.encode(decided.portfolio, decided.decisions, decided.dispositions)
 
 
@@ -251,12 +255,13 @@ def _decide_again(task: Task, user_ids: Sequence[int]) -> None:
     # Before reading: whoever decides one of them from now on makes this decision out of date as well.
     reviews.forget_meanwhile(conn, lease, user_ids)
     decided, made = _decide(task, user_ids, aside)
-    shadow = shadows(task.tried, task.policy, decided)
+    shadow = shadows(task.tried, task.policy, decided, task.model)
     reach("again.decided")
     task.keeper.check()
     with conn.transaction():
-        # Before anything is written; whoever withdraws the policy now waits for this transaction.
+        # Before anything is written; whoever withdraws policy or model now waits for this transaction.
         approvals.require(conn, task.row.policy_hash)
+        risk_models.require(conn, task.row.risk_model)
         if len(made):
             stale = _apply(task, made, _keep_snapshot(task, decided))
             challenging.record(conn, lease, decided, shadow, leave_out=stale)

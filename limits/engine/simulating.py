@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 
 from limits.breakers import Counts, tripped
-from limits.decision import Decisions, decide
+from limits.decision import Decisions, decide, scored
 from limits.engine.asking import policy_for, refuse_future
+from limits.engine.scoring import fitting
 from limits.engine.trying import KEPT, chunks
 from limits.errors import PolicyError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
-from limits.risk import Risk
+from limits.risk import Scorecard
 from limits.settings import Settings
-from limits.store import past, policies, recomputes, reviews
+from limits.store import past, policies, recomputes, reviews, risk_models
 from limits.store.db import Connection, Database
 from limits.store.load import Excluded, load_portfolio
 from limits.store.past import Done
@@ -82,6 +83,7 @@ class Simulated:
     review_id: int | None
     champion: Side
     new: Side
+    model: Scorecard | None = None  # what scores the users, for both
     users: int = 0
     decided: int = 0
     quarantined: int = 0
@@ -163,10 +165,10 @@ def simulate(
 ) -> Simulation:
     """Decides everybody as of a date, and as of the last reviews before it, by two policies.
 
-    A date that was reviewed is done again: with the limits before that review and, as
-    champion, the policy that decided it. A date that was not has the limits at its end and the
-    policy in force. ``champion`` names another. PolicyError where there is none in the new
-    policy's currency; ReviewRefused for a date in the future.
+    A date that was reviewed is done again: with the limits before that review and, as champion, the
+    policy that decided it; the users are scored as then. A date that was not has the limits at its
+    end, and the policy and the model in force. ``champion`` names another policy. PolicyError where
+    there is none in the new policy's currency; ReviewRefused for a date in the future.
     """
     refuse_future(as_of)
     with database.connect("operations", "limits policy simulate") as conn, past.looking(conn):
@@ -190,13 +192,15 @@ def _dates(
     stored = functools.cache(lambda policy_hash: _stored(conn, policy_hash))
     found: list[Simulated] = []
 
-    def add(date: dt.date, review_id: int | None, policy: Policy) -> None:
+    def add(date: dt.date, review_id: int | None, policy: Policy, model: Scorecard | None) -> None:
         if policy.currency != new.currency:
             raise PolicyError(
                 f"{policy.pack} is in {policy.currency} and the new policy in {new.currency}; compare policies of one "
                 "currency (--champion names the other)"
             )
-        found.append(Simulated(date, review_id, Side(policy), Side(new)))
+        for one in (policy, new):
+            fitting(one, model)
+        found.append(Simulated(date, review_id, Side(policy), Side(new), model))
 
     done = (one for one in past.reviews_done(conn, as_of) if stored(one.policy_hash).currency == new.currency)
     listed: list[Done] = []
@@ -206,10 +210,11 @@ def _dates(
             break
     here = [one for one in listed if one.business_date == as_of]
     if not here:
-        add(as_of, None, _in_force(settings, new, as_of, champion, stored(listed[0].policy_hash) if listed else None))
+        standing = _in_force(settings, new, as_of, champion, stored(listed[0].policy_hash) if listed else None)
+        add(as_of, None, standing, risk_models.in_force(conn, as_of))
     for one in listed[: last + len(here[:1])]:
         chosen = policy_for(champion, one.business_date) if champion else stored(one.policy_hash)
-        add(one.business_date, one.review_id, chosen)
+        add(one.business_date, one.review_id, chosen, risk_models.load(conn, one.risk_model))
     return found
 
 
@@ -240,8 +245,11 @@ def _decide(conn: Connection, date: Simulated, user_ids: list[int]) -> None:
         months: estimate_capacity(portfolio.cash_flow, months)
         for months in {old.capacity.horizon_months, new.capacity.horizon_months}
     }
-    nobody = Risk.none(len(portfolio))
-    made = [decide(portfolio, capacity[policy.capacity.horizon_months], nobody, policy) for policy in (old, new)]
+    risk = {months: scored(portfolio, one, date.model) for months, one in capacity.items()}
+    made = [
+        decide(portfolio, capacity[months], risk[months], policy)
+        for policy, months in ((policy, policy.capacity.horizon_months) for policy in (old, new))
+    ]
     date.add(portfolio, excluded, *made)
 
 

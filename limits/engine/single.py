@@ -15,9 +15,11 @@ import structlog
 from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.deciding import Decided, code_version, decide_users, made_by
+from limits.engine.scoring import Score, model_of, model_on, score
 from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
+from limits.risk import Scorecard
 from limits.settings import Settings
 from limits.store import approvals, pending, policies, recomputes, record, reviews, rows, snapshots
 from limits.store import log as adjustment_log
@@ -40,6 +42,7 @@ class Recompute:
     entry: LogEntry
     applied: bool
     repeated: bool = False
+    score: Score | None = None  # of one that is only shown
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ def recompute(
         reviews.refresh_cash_flow(conn)
         order = Order(user_id, date, chosen, actor, reason, key, snapshot_store=settings.snapshot_store)
         if not apply:
-            return Recompute(_preview(conn, order), applied=False)
+            entry, scored = _preview(conn, order)
+            return Recompute(entry, applied=False, score=scored)
     return apply_order(database, order)
 
 
@@ -137,11 +141,12 @@ def refuse_past(conn: Connection, user_id: int, date: dt.date) -> None:
         )
 
 
-def decide_one(conn: Connection, order: Order, *, snapshot: bool = True) -> Decided:
+def decide_one(conn: Connection, order: Order, model: Scorecard | None, *, snapshot: bool = True) -> Decided:
     """One user decided; NoDecision says why when nothing could be."""
     decided = decide_users(
-        conn, order.policy, order.as_of, [order.user_id], snapshot=snapshot, given=order.given, effect=order.effect
-    )
+        conn, order.policy, order.as_of, [order.user_id], snapshot=snapshot, given=order.given, effect=order.effect,
+        model=model,
+    )  # fmt: skip
     if not len(decided.portfolio):
         why = decided.exceptions[0]
         detail = f": {why.detail}" if why.detail else ""
@@ -154,9 +159,15 @@ def decide_one(conn: Connection, order: Order, *, snapshot: bool = True) -> Deci
     return dataclasses.replace(decided, dispositions=told)
 
 
-def _preview(conn: Connection, order: Order) -> LogEntry:
-    """The entry that the log would hold; its numbers of entry and review are 0."""
-    decided = decide_one(conn, order)
+def _preview(conn: Connection, order: Order) -> tuple[LogEntry, Score | None]:
+    """The entry that the log would hold, and the score; its numbers of entry and review are 0."""
+    model = model_on(conn, order.policy, order.as_of)
+    decided = decide_one(conn, order, model)
+    scored = None if model is None else score(decided.portfolio, decided.decisions.capacity, model)
+    return _entry_of(conn, order, decided), scored
+
+
+def _entry_of(conn: Connection, order: Order, decided: Decided) -> LogEntry:
     policy = order.policy
     facts = recomputes.facts(conn, policy.currency)
     made, capacity, effect = decided.decisions, decided.decisions.capacity, decided.dispositions
@@ -237,7 +248,8 @@ def _apply_once(conn: Connection, order: Order, key: str) -> LogEntry | None:
         lease = _begin(conn, order, key)
         if lease is None:
             raise record.Rollback(transaction)
-        decided = decide_one(conn, order, snapshot=False)
+        model = model_of(conn, order.policy, lease.review_id)
+        decided = decide_one(conn, order, model, snapshot=False)
         stale = record.apply_decisions(
             conn,
             lease,

@@ -10,6 +10,7 @@ from limits.counterfactual import Counterfactuals, counterfactuals
 from limits.decision import Decisions, review
 from limits.dispositions import Disposition, dispose
 from limits.engine.asking import policy_for, refuse_future, today
+from limits.engine.scoring import model_of, model_on
 from limits.engine.single import Order
 from limits.errors import NotFound, ReviewRefused
 from limits.policy import Policy, parse_policy
@@ -65,8 +66,9 @@ def suppose(
         user = user_at(conn, user_id, date, chosen)
         exponent = recomputes.facts(conn, chosen.currency).exponent
         waiting = past.users_waiting(conn) > 0
+        model = model_on(conn, chosen, date)
     both = (user, apply_changes(user, changes))
-    before, after = (review(one, chosen) for one in both)
+    before, after = (review(one, chosen, model) for one in both)
     first, second = (
         Disposition(int(dispose(one, made, chosen).disposition[0]))
         for one, made in zip(both, (before, after), strict=True)
@@ -83,12 +85,13 @@ def explain(conn: Connection, entry: LogEntry) -> Explained:
     with past.looking(conn):
         user = user_at(conn, entry.user_id, entry.as_of, policy, entry.review_id)
         given = past.given(conn, entry.review_id)
+        model = model_of(conn, policy, entry.review_id)
         change = None if given.change_id is None else pending.change(conn, given.change_id)
         order = Order(
             entry.user_id, entry.as_of, policy, entry.actor, entry.review_reason,
             request_minor=given.request_minor, change=change,
         )  # fmt: skip
-    found = counterfactuals(order.given(user), policy)
+    found = counterfactuals(order.given(user), policy, model)
     wish = entry.limit_after_minor if entry.proposed_minor is None else entry.proposed_minor
     same = (found.limit_after, found.binding, set(found.reasons)) == (wish, entry.binding, set(entry.reasons))
     return Explained(found, same)

@@ -16,6 +16,7 @@ from limits.dispositions import Disposition
 from limits.engine.asking import MANUAL, policy_for, refuse_future
 from limits.engine.deciding import Decided, decide_users
 from limits.engine.gate import allotted, counts_of
+from limits.engine.scoring import model_on
 from limits.policy import Policy
 from limits.reasons import Reason
 from limits.settings import Settings
@@ -85,6 +86,7 @@ class DryRun:
     raises: list[Mover] = field(default_factory=list)  # the largest
     cuts: list[Mover] = field(default_factory=list)
     foreseen: Foreseen | None = None  # once everybody is decided
+    risk_model: bytes | None = None  # what scored the users; None: nobody
 
     def add(self, decided: Decided) -> None:
         """Counts some more users."""
@@ -168,13 +170,15 @@ def dry_run(
     chosen = policy_for(policy or settings.policy, as_of)
     with database.connect("operations", "limits review --dry-run") as conn:
         exponent = recomputes.facts(conn, chosen.currency).exponent
+        model = model_on(conn, chosen, as_of)
         run = DryRun(as_of, chosen.pack, chosen.policy_hash, chosen.currency, exponent)
+        run.risk_model = None if model is None else model.model_hash
         gate = _Gate(chosen, status.population_before(conn, schedule, as_of))
         reviews.refresh_cash_flow(conn)
         total = reviews.count_users(conn)
         progress(0, total)
         for user_ids in chunks(conn, settings.chunk_users):
-            decided = decide_users(conn, chosen, as_of, user_ids)
+            decided = decide_users(conn, chosen, as_of, user_ids, model=model)
             run.add(decided)
             gate.add(decided)
             progress(run.users, max(total, run.users))

@@ -8,7 +8,7 @@ import numpy as np
 
 from limits.capacity import Capacity
 from limits.portfolio import Int, Portfolio
-from limits.risk.features import FEATURES, read_features
+from limits.risk.features import FEATURES, Real, read_features
 from limits.risk.scorecard import Scorecard
 
 #: Characteristics that are named to a user, at most. Comment 9(b)(2)-1 to Regulation B: more than four are not likely
@@ -32,18 +32,26 @@ class Loss:
 
 def points_lost(model: Scorecard, portfolio: Portfolio, capacity: Capacity) -> Int:
     """Points (n, characteristics) below the best bin of each characteristic, in the order of the scorecard."""
-    names = list(dict.fromkeys(name for one in model.characteristics for name in one.features))
-    features = read_features(portfolio, capacity, names)
-    lost = np.empty((len(portfolio), len(model.characteristics)), dtype=np.int64)
-    for place, one in enumerate(model.characteristics):
-        lost[:, place] = max(one.points) - np.array(one.points, dtype=np.int64)[one.bins(features)]
-    return lost
+    return lost_by(model, read_features(portfolio, capacity, model.features))
+
+
+def lost_by(model: Scorecard, features: dict[str, Real]) -> Int:
+    """The same by the features (n,) of users."""
+    columns = [
+        max(one.points) - np.array(one.points, dtype=np.int64)[one.bins(features)] for one in model.characteristics
+    ]
+    return np.stack(columns, axis=1)
 
 
 def losses(model: Scorecard, portfolio: Portfolio, capacity: Capacity) -> list[tuple[Loss, ...]]:
     """For each user the characteristics that cost points, most points first; of equal ones that of the scorecard's."""
+    return named_losses(model, points_lost(model, portfolio, capacity))
+
+
+def named_losses(model: Scorecard, lost: Int) -> list[tuple[Loss, ...]]:
+    """The same of points lost (n, characteristics)."""
     found = []
-    for row in points_lost(model, portfolio, capacity):
+    for row in lost:
         order = [place for place in np.argsort(-row, kind="stable").tolist() if row[place] > 0]
         listed = [(model.characteristics[place], int(row[place])) for place in order]
         found.append(tuple(Loss(one.name, one.features, points) for one, points in listed))

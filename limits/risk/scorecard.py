@@ -107,11 +107,18 @@ class Scorecard(_Part):
         """sha256 of the file's text: the name by which the log knows the model."""
         return hashlib.sha256(self.body.encode()).digest()
 
+    @property
+    def features(self) -> list[str]:
+        """The names of what it reads, each once."""
+        return list(dict.fromkeys(name for one in self.characteristics for name in one.features))
+
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
-        names = list(dict.fromkeys(name for one in self.characteristics for name in one.features))
-        features = read_features(portfolio, capacity, names)
-        points = np.full(len(portfolio), self.base_points, dtype=np.int64)
+        return self.score_features(read_features(portfolio, capacity, self.features))
+
+    def score_features(self, features: dict[str, Real]) -> Risk:
+        """The risk of users by their features (n,)."""
+        points = np.full(len(features[self.features[0]]), self.base_points, dtype=np.int64)
         for one in self.characteristics:
             points += np.array(one.points, dtype=np.int64)[one.bins(features)]
         table = np.array(self.probability_ppm, dtype=np.int64)

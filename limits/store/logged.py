@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,12 +91,17 @@ class Columns:
 
 @dataclass(frozen=True)
 class ReviewFacts:
-    """What the row of a review says; of the waiting change that it carried out, kind and direction."""
+    """What the row of a review says; of the waiting change that it carried out, kind and direction.
+
+    ``risks_said``: what the records of its batches say of the risk model, each once; None where one says nothing.
+    """
 
     policy_hash: bytes
     change_id: int | None
     change_kind: str | None
     change_raises: bool | None
+    risk_model: bytes | None = None
+    risks_said: Sequence[str | None] = ()
 
 
 def groups(conn: Connection, review_id: int | None = None) -> Iterator[Group]:

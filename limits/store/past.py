@@ -29,6 +29,7 @@ class Done:
     review_id: int
     business_date: dt.date
     policy_hash: bytes
+    risk_model: bytes | None
 
 
 @dataclass(frozen=True)

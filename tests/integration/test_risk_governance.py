@@ -37,7 +37,7 @@ def in_force(conn: Connection, as_of: dt.date) -> str | None:
     "statement",
     [
         "INSERT INTO limits.risk_models (model_hash, name, horizon_months, body, actor) VALUES ('', 'x', 1, '', 'a')",
-        "INSERT INTO limits.risk_approvals (model_hash, effective_on, maker, state) VALUES ('', '2026-01-01', 'a', 'x')",
+        "INSERT INTO limits.risk_approvals (model_hash, effective_on, maker, state) VALUES ('', '2026-01-01', 'a', '')",
         "UPDATE limits.risk_approvals SET state = 'approved', checker = 'x'",
         "UPDATE limits.risk_models SET body = 'x'",
         "DELETE FROM limits.risk_models",
@@ -224,6 +224,8 @@ def test_a_model_from_its_proposal_to_its_withdrawal(
     as_json = json.loads(call("show", digits, "--json")[0])
     assert as_json["model"]["model_hash"] == made["model_hash"]
     assert [one["state"] for one in as_json["model"]["proposals"]] == ["approved"]
+    assert call("show", digits, "--text")[0] == file.read_text()
+    assert "choose one" in call("show", digits, "--text", "--json", code=2)[1]
     assert "and not both" in call("show", digits, "--as-of", "2026-06-30", code=2)[1]
     assert "is withdrawn" in call("withdraw", digits, "--reason", "wrong", "--actor", "Anna")[1]
     (one,) = json.loads(call("history", "--json")[0])["proposals"]

@@ -1,0 +1,207 @@
+"""What is told of a score: to operations, to the user, and to whoever asks what would change it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from limits import engine
+from limits.cli import run
+from limits.engine.delivering import text_of
+from limits.engine.requests import request_limit
+from limits.errors import RiskModelError
+from limits.money import Money
+from limits.settings import Settings
+from limits.store import notices
+from limits.store.db import Connection, Database
+from tests import builders, governance, replays
+from tests.integration.test_risk_reviews import SECTION
+from tests.packs import write_pack
+from tests.replays import AS_OF
+from tests.risks import CARD, scorecard
+
+Call = Callable[..., Any]
+#: A steady user who is not late and has no statement is in the band B, 60 points: 20 lost to what is not known.
+MODEL = scorecard(base_points=-20)
+#: The same user in the band C, of which nobody is raised: points lost for two things.
+HARSH = scorecard(
+    base_points=-40,
+    characteristics=[
+        {"name": "late", "features": ["days_past_due_now"], "edges": [[1, 30]], "points": [50, 20, 0, 30]},
+        {**CARD["characteristics"][1], "points": [60, 25, 5, 20]},
+        {"name": "late_again", "features": ["days_past_due_now"], "edges": [[1]], "points": [0, 10, 0]},
+    ],
+)
+
+
+@pytest.fixture
+def pack(conn: Connection, tmp_path: Path) -> str:
+    replays.steady(conn, 1, 2)
+    builders.refresh(conn)
+    return write_pack(conn, tmp_path, "banded", breakers__population_bps="1000000\n" + SECTION)
+
+
+@pytest.fixture
+def limits(
+    database: Database, settings: Settings, pack: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Call:  # fmt: skip
+    monkeypatch.setenv("LIMITS_DATABASE_URL", database.url)
+    monkeypatch.setenv("LIMITS_HOME", str(settings.home))
+    monkeypatch.setenv("LIMITS_POLICY", pack)
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        found = run(list(arguments))
+        captured = capsys.readouterr()
+        assert found == code, captured
+        if code:
+            return captured.err
+        return json.loads(captured.out) if "--json" in arguments else captured.out
+
+    return call
+
+
+def decide(database: Database, settings: Settings, pack: str) -> int:
+    made = engine.recompute(database, settings, 1, reason="called", actor="Ann", as_of=AS_OF, apply=True, policy=pack)
+    return made.entry.entry_id
+
+
+def test_explain_shows_points_band_and_where_the_points_went(
+    database: Database, settings: Settings, conn: Connection, pack: str, limits: Call
+) -> None:
+    decide(database, settings, pack)
+    assert "Score" not in limits("explain", "1") and limits("explain", "1", "--json")["risk"] is None
+    governance.approve_model(conn, MODEL, AS_OF)
+    shown = limits("recompute", "1", "--reason", "x", "--as-of", str(AS_OF))
+    decide(database, settings, pack)
+    for text in (shown, limits("explain", "1")):
+        for words in ("60 points: within 6 months 51.00% miss a payment; band B", "use of the limit: 20 points lost",
+                      f"by the scorecard two-things, sha256 {MODEL.model_hash.hex()}"):  # fmt: skip
+            assert words in text, text
+    chinese = limits("explain", "1", "--lang", "zh")
+    assert "60 分：6 个月内逾期的可能性为 51.00%；等级 B" in chinese and "额度使用率：失 20 分" in chinese
+    found = limits("explain", "1", "--json")["risk"]
+    assert (found["points"], found["probability_ppm"], found["band"]) == (60, 510_000, "B")
+    assert found["points_lost"] == [{"characteristic": "use", "features": ["utilisation_now"], "points": 20}]
+    assert limits("recompute", "1", "--reason", "x", "--as-of", str(AS_OF), "--json")["risk"] == found
+    # It is what was said then, by the model of then.
+    governance.approve_model(conn, HARSH, AS_OF)
+    assert limits("explain", "1", "--json")["risk"] == found
+    replays.tamper(conn, "DELETE FROM limits.snapshots")
+    assert "not known any more: the database keeps no snapshot" in limits("explain", "1")
+    assert "keeps no snapshot" in limits("explain", "1", "--json")["risk"]["not_known"]
+
+
+def test_a_notice_names_the_characteristics_and_not_the_score(
+    database: Database, settings: Settings, conn: Connection, pack: str, tmp_path: Path
+) -> None:
+    governance.approve_model(conn, HARSH, AS_OF)
+    request_limit(database, settings, 1, Money(900_000, "CNY"), key="k", actor="Ann", as_of=AS_OF, policy=pack)
+    (waiting,) = (one for one in notices.waiting(conn, after=0, users=9) if one.notice_id is not None)
+    notice = notices.get(conn, waiting.notice_id or 0)
+    assert notice.facts.lost == ()
+    letter = text_of(conn, notice, AS_OF)
+    # Forty points for the use of the limit, ten for "late again"; what names no points is not named.
+    lines = [line for line in letter["en"].splitlines() if line.startswith("- in how likely")]
+    assert lines == [
+        "- in how likely a payment is to be missed: use of the limit",
+        "- in how likely a payment is to be missed: days past due",
+    ]
+    assert "- 评估逾期可能性时的因素：额度使用率" in letter["zh"]
+    assert "scorecard" not in letter["en"] and "too likely" not in letter["en"]
+    # What is sent is the same, and a model that is gone keeps it from being sent: a general text would not do.
+    with conn.transaction(force_rollback=True):
+        replays.tamper(conn, "UPDATE limits.reviews SET risk_model = sha256('gone')")
+        with pytest.raises(RiskModelError):
+            text_of(conn, notice, AS_OF)
+    sent = tmp_path / "sent.jsonl"
+    done = engine.deliver(database, engine.ToFile(sent), told_on=lambda: AS_OF)
+    assert not done.failed
+    (told,) = (one for one in map(json.loads, sent.read_text().splitlines()) if one["message"] == "notice")
+    assert told["text"] == letter
+
+
+def test_without_its_snapshot_a_notice_speaks_in_general(
+    database: Database, settings: Settings, conn: Connection, pack: str
+) -> None:
+    governance.approve_model(conn, HARSH, AS_OF)
+    request_limit(database, settings, 1, Money(900_000, "CNY"), key="k", actor="Ann", as_of=AS_OF, policy=pack)
+    (waiting,) = (one for one in notices.waiting(conn, after=0, users=9) if one.notice_id is not None)
+    replays.tamper(conn, "DELETE FROM limits.snapshots")
+    letter = text_of(conn, notices.get(conn, waiting.notice_id or 0), AS_OF)["en"]
+    assert "- a payment is likely to be missed, by what we know of you" in letter
+
+
+def test_the_simulator_shows_what_would_move_the_score(
+    database: Database, settings: Settings, conn: Connection, pack: str, limits: Call, tmp_path: Path
+) -> None:
+    ask = ("risk", "simulate", "1", "--as-of", str(AS_OF))
+    assert "no model is in force on 2026-06-30; name a file with --model" in limits(*ask, code=2)
+    governance.approve_model(conn, MODEL, AS_OF)
+    found = limits(*ask, "--set", "utilisation_now=0.2", "--json")
+    assert found["changes"] == ["utilisation_now=0.2"]
+    before, after = found["before"], found["after"]
+    assert (before["features"]["utilisation_now"], after["features"]["utilisation_now"]) == (None, 0.2)
+    assert [side["risk"]["points"] for side in (before, after)] == [60, 80]
+    assert [side["risk"]["points_lost"] for side in (before, after)][1] == []
+    assert before["limit_after_minor"] == 580_000 and before["binding"] == "risk_maximum"
+    better = limits(*ask, "--set", "utilisation_now=0.2", "--set", "days_past_due_now=unknown", "--json")["after"]
+    assert better["risk"]["points"] == 50 and better["features"]["days_past_due_now"] is None
+    # An input of what-if and a feature together, and another model from its file.
+    file = tmp_path / "harsh.json"
+    file.write_text(HARSH.body)
+    harsh = limits(*ask, "--model", str(file), "--set", "inflow=+10%", "--set", "utilisation_now=0.95", "--json")
+    assert harsh["changes"] == ["utilisation_now=0.95", "inflow=+10%"]
+    assert harsh["after"]["risk"]["band"] == "C" and harsh["after"]["binding"] == "risk_band"
+    shown = limits(*ask, "--set", "utilisation_now=0.2")
+    for words in (
+        "what if",
+        "use of the limit [utilisation_now]",
+        "points lost: use of the limit",
+        "51.00%",
+        "not known",
+    ):
+        assert words in shown, shown
+    assert "失分：额度使用率" in limits(*ask, "--lang", "zh")
+    assert not replays.count(conn) and not replays.count(conn, "limits.reviews")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("utilisation=", "utilisation has no value"),
+        ("utilisation_nov=1", "did you mean utilisation_now"),
+        ("utilisation_now=much", "utilisation_now=much cannot be used; write a number"),
+        ("utilisation_now=inf", "write a number such as utilisation_now=0.5"),
+    ],
+)
+def test_what_cannot_be_simulated_is_named(conn: Connection, pack: str, limits: Call, change: str, words: str) -> None:
+    governance.approve_model(conn, MODEL, AS_OF)
+    assert words in limits("risk", "simulate", "1", "--as-of", str(AS_OF), "--set", change, code=2)
+
+
+def test_a_supposed_use_of_the_limit_reaches_the_scorecard(
+    database: Database, settings: Settings, conn: Connection, pack: str
+) -> None:
+    """limits whatif sets the newest statement too, which is what a scorecard reads."""
+    import dataclasses
+
+    from limits.portfolio import PaymentRecord
+    from limits.risk import read_features
+    from limits.whatif import apply_changes, parse_changes
+    from tests.portfolios import make_portfolio
+
+    user = make_portfolio([{}, {}])
+    record = dataclasses.replace(PaymentRecord.none(2), held=PaymentRecord.none(2).held + 1)
+    user = dataclasses.replace(user, payment_record=record)
+    for text, share in (("utilisation=60%", 0.6), ("balance=5000", 0.25)):
+        supposed = apply_changes(user, parse_changes([text], "CNY"))
+        capacity: Any = None
+        assert read_features(supposed, capacity, ["utilisation_now"])["utilisation_now"].tolist() == [share, share]
+    assert user.payment_record.balance.sum() == 0
+    none = dataclasses.replace(user, payment_record=PaymentRecord.none(2))
+    assert apply_changes(none, parse_changes(["balance=5000"], "CNY")).payment_record.balance.sum() == 0
