@@ -46,9 +46,6 @@ NEEDED = ("ID", "LIMIT_BAL", *DELAYS, *BILLS, *PAYMENTS)
 #: The largest amount of a column, in dollars.
 LARGEST = 10**9
 
-#: The minimum due is not in the data. Payments gather from 3.6% of the bill on; from 2% to 5% is taken as the minimum
-#: and little more.
-MINIMUM_PERCENT = (2, 5)
 DAYS_A_MONTH = 30
 
 _AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
@@ -183,8 +180,6 @@ def _portfolio(columns: dict[str, Int]) -> Portfolio:
     late = DAYS_A_MONTH * np.maximum(np.stack([columns[name] for name in DELAYS], axis=1), 0)
     # What was paid in September is of August's bill, and nothing is known of what September's bill has become of.
     repaid = np.concatenate([np.zeros_like(payments[:, :1]), payments[:, :-1]], axis=1)
-    low, high = MINIMUM_PERCENT
-    minimum = (bills > 0) & (100 * repaid >= low * bills) & (100 * repaid <= high * bills)
     held = np.full(len(bills), STATEMENTS, dtype=np.int64)
     known = {
         "user_id": columns["ID"], "credit_limit": columns["LIMIT_BAL"], "opened_on": np.full(len(bills), FIRST_DAY),
@@ -192,7 +187,7 @@ def _portfolio(columns: dict[str, Int]) -> Portfolio:
         "average_balance": np.round(bills[:, :3].mean(axis=1)).astype(np.int64), "days_past_due": late[:, 0].copy(),
         "missed_payments": (late > 0).sum(axis=1, dtype=np.int64), "worst_days_past_due": late.max(axis=1),
         "statements_seen": held.copy(), "last_used_on": _last_used(bills),
-        "minimum_only_payments": minimum.sum(axis=1, dtype=np.int64), "statements_12m": held.copy(),
+        "statements_12m": held.copy(),
         "balances_12m": np.maximum(bills, 0).sum(axis=1), "repaid_12m": payments.sum(axis=1),
     }  # fmt: skip
     return Portfolio(

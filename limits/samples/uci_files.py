@@ -18,7 +18,7 @@ import numpy as np
 from limits.money import EXPONENTS, major
 from limits.portfolio import STATEMENTS, Dates, Portfolio
 from limits.samples.uci import CURRENCY
-from limits.store.importing import COLUMNS
+from limits.store.importing import COLUMNS, OPTIONAL
 
 SOURCE = "uci"
 #: The day of a month that payments are dated to.
@@ -92,6 +92,6 @@ def _amount(minor: int) -> str:
 
 def _write(path: Path, kind: str, rows: Iterable[dict[str, object]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS[kind], restval="", lineterminator="\n", extrasaction="ignore")
+        writer = csv.DictWriter(file, (*COLUMNS[kind], *OPTIONAL.get(kind, ())), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -9,13 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from limits.bench.outcomes.crossfit import cross_fitted, parts
 from limits.bench.outcomes.rates import Group, drawn_sums, rates, wilson
 from limits.bench.outcomes.report import Trial, judge
 from limits.bench.outcomes.rivals import RIVALS, raise_by, taken, template_points, thumb_to_lower, thumb_to_raise
+from limits.decision import review
 from limits.portfolio import PaymentRecord, Portfolio
-from limits.risk import Risk
+from limits.risk import Risk, Scorecard
 from limits.store.policies import read_pack
-from tests.portfolios import make_portfolio
+from tests import risks
+from tests.portfolios import assert_same, make_portfolio
 
 POLICY = read_pack("standard")[0]
 BAD = np.array([True, False, False, True])
@@ -159,3 +162,27 @@ def test_without_statements_there_are_no_rules_about_them_and_without_scores_no_
     assert [one.rival.name for one in report.comparisons] == ["everyone 10%"]
     assert [rival.name for rival in report.missing] == ["rule of thumb", "points template"]
     assert report.bands == () and report.as_dict()["not_tried"] == ["rule of thumb", "points template"]
+
+
+# Scorecards that have not seen the users ---------------------------------------------------------
+
+
+def test_nobody_is_scored_by_a_scorecard_that_has_seen_the_user() -> None:
+    users = [{"missed_payments": n % 3, "average_balance": 500_000 + n} for n in range(23)]
+    portfolio, bad = make_portfolio(users), np.arange(23) % 4 == 0
+    policy = POLICY.model_copy(update={"risk": risks.RULES})
+    trained: list[set[int]] = []
+
+    def train(others: Portfolio, outcome: np.ndarray[Any, Any]) -> Scorecard:
+        assert outcome.tolist() == [bool(bad[n - 1]) for n in others.user_id]
+        trained.append(set(others.user_id.tolist()))
+        return risks.scorecard(name=f"fold-{len(trained)}")
+
+    made = cross_fitted(portfolio, bad, policy, train, lambda done, total: None)
+    judged = [set(range(1, 24)) - others for others in trained]
+    assert len(judged) == 5 and sorted(n for part in judged for n in part) == list(range(1, 24))
+    assert {len(part) for part in judged} == {4, 5}
+    whole = review(portfolio, policy, risks.scorecard())  # all folds have one scorecard here
+    assert made.limit_after.tolist() == whole.limit_after.tolist() and made.floor.tolist() == whole.floor.tolist()
+    assert_same(made.risk, whole.risk)
+    assert (parts(23) == parts(23)).all() and (parts(23) != parts(23, seed=1)).any()
