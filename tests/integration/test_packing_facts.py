@@ -102,7 +102,7 @@ _USER = st.tuples(st.lists(_STATEMENTS, max_size=8), st.lists(_REPAYMENTS, max_s
 @example(people=[([(5, 9, 1, 50, 100)], [(5, 111)])], ages=[20, 370, 371, 380, 381], names=[0])
 @example(people=[([(5, 9, -3, 0, 0), (6, 9, 0, 0, 0)], [])], ages=[20], names=[0])  # -1.5 is -2
 @example(people=[([(9, 0, 8, 0, 0), (9, 0, 1, 0, 0), (9, 0, -1, 0, 0)], [])], ages=[9], names=[2, 0, 1])
-@example(people=[([(5, 9, 1, 0, 0, 30)], [(5, 1)])], ages=[5, 371], names=[0])  # no minimum: anything ends it
+@example(people=[([(5, 9, 1, 0, 0, 30)], [(7, 1)])], ages=[5, 6, 7, 371], names=[0])  # no minimum: anything ends it
 @example(people=[([(5, 9, 1, 0, 100, 30)], [(6, 50), (9, 50)])], ages=[5, 6, 8, 9, 370, 371], names=[0])
 @example(people=[([(5, 9, 1, 0, 100, 1), (40, 9, 1, 0, 0, None)], [])], ages=[13, 14, 15, 16, 40, 41], names=[0])
 @given(
