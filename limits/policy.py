@@ -123,6 +123,9 @@ class Repayment(_Section):
     minimum_payment_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
     #: Share of the lower forecast quantile (p10) of monthly capacity.
     share_of_capacity_bps: Annotated[int, Field(ge=1, le=ALL_BPS)]
+    #: Of users forecast from what they repaid: so much of what they leave unused of a limit is taken as used. May be
+    #: left out: all of it, which is full use.
+    unused_bps: Annotated[int, Field(ge=1, le=ALL_BPS)] = ALL_BPS
 
     @property
     def monthly_rate_of_limit(self) -> float:

@@ -66,6 +66,7 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "repayment.term_months": _Key("a fully used limit is paid off in {new} instead of {old}", L, "months"),
         "repayment.minimum_payment_bps": _Key("the minimum payment is {new} of the balance instead of {old}", S),
         "repayment.share_of_capacity_bps": _Key("repayment may take {new} of capacity instead of {old}", L),
+        "repayment.unused_bps": _Key("of repayers {new} of the unused limit is taken as used, not {old}", S),
         "debt.ratio_bps": _Key("all debts may take {new} of income instead of {old}", L),
         "debt.residual_income": _Key("{new} a month must be left to live on instead of {old}", S),
         "debt.borrower_most": _Key("debt with all lenders together may be {new} instead of {old}", L),

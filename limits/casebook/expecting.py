@@ -16,8 +16,8 @@ ACTIONS = {"raised": 1, "held": 0, "lowered": -1}
 REASONS: Mapping[str, Reason] = {reason.name.lower(): reason for reason in Reason}
 #: In a [step.expect] the action is called action, in an edge of one line expect.
 EXPECTATIONS = (
-    "expect", "action", "limit", "reasons", "ceiling", "floor", "disposition", "proposed", "effective_on", "notice",
-    "notice_due_on", "told",
+    "expect", "action", "limit", "reasons", "ceiling", "floor", "loss", "disposition", "proposed", "effective_on",
+    "notice", "notice_due_on", "told",
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ class Expected:
     limit                  the limit it decides on
     reasons                all of them, in the order in which they bind
     ceilings, floor        exact, so that a number of the policy that is off by one shows
+    loss                   what a raise adds to the expected loss, as a budget counts it
     disposition, proposed, effective_on, notice, notice_due_on
                            how the decision takes effect, and by when the user is told
     told                   the principal reasons, as the user is told them
@@ -39,6 +40,7 @@ class Expected:
     reasons: tuple[Reason, ...] | None = None
     ceilings: Mapping[Reason, int] = field(default_factory=dict)
     floor: int | None = None
+    loss: int | None = None
     disposition: int | None = None
     proposed: int | None = None
     effective_on: dt.date | None = None
@@ -65,6 +67,7 @@ class Expected:
             reasons=_reasons(given, "reasons"),
             ceilings={REASONS[one_of(name, REASONS, "a reason")]: amount(value) for name, value in ceilings.items()},
             floor=amount(given["floor"]) if "floor" in given else None,
+            loss=amount(given["loss"]) if "loss" in given else None,
             disposition=_word(given, "disposition", Disposition),
             proposed=amount(given["proposed"]) if "proposed" in given else None,
             effective_on=day("effective_on", given["effective_on"]) if "effective_on" in given else None,

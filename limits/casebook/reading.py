@@ -311,10 +311,8 @@ class _Reader:
     def _columns(self, where: str, part: Mapping[str, Any]) -> dict[str, Any]:
         """What the tables of the case or of a step say."""
         columns: dict[str, Any] = {}
-        tables = (
-            ("user", (*COLUMNS, "statements")), ("monthly", FLOWS), ("capacity", FORECAST), ("risk", SCORE),
-        )  # fmt: skip
-        for table, names in tables:
+        users = (*COLUMNS, "statements")
+        for table, names in (("user", users), ("monthly", FLOWS), ("capacity", FORECAST), ("risk", SCORE)):
             given = self._table(where, part, table)
             self._known(f"[{table}] of {where}", given, names)
             columns |= {name: self._value(where, name, value) for name, value in given.items()}

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from limits.breakers import Counts, tripped
+from limits.budget import raises_of
 from limits.capacity import Capacity, estimate_capacity
 from limits.casebook.expecting import ACTIONS
 from limits.casebook.reading import CaseError, Fact, Moment, merged, read_casebook, shipped_cases
@@ -28,7 +29,7 @@ from limits.notices import Facts, Kind, fees_protected_until, principal_reasons
 from limits.policy import Policy, policy_at
 from limits.policy_sense import contradictions
 from limits.policy_text import dotted, plain
-from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, Portfolio
+from limits.portfolio import UNBOUNDED, UNKNOWN, Bool, Int, Portfolio
 from limits.reasons import Reason
 from limits.retention import kept_until
 
@@ -159,6 +160,7 @@ def _checks(moments: Sequence[Moment]) -> dict[str, tuple[Any, Any]]:
             "limit": wanted.limit,
             "bits": _bits(wanted.reasons) if wanted.reasons is not None else None,
             "floor": wanted.floor,
+            "loss": wanted.loss,
             "disposition": wanted.disposition,
             "proposed": wanted.proposed,
             "effective_on": wanted.effective_on,
@@ -202,7 +204,17 @@ class _Made:
             return made.limit_after
         if name == "bits":
             return made.reason_bits
+        if name == "loss":
+            return self._loss
         return getattr(self.taking_effect, name)
+
+    @functools.cached_property
+    def _loss(self) -> Int:
+        """What each raise adds to the expected loss, 0 where there is none."""
+        found = np.zeros(len(self.batch.moments), dtype=np.int64)
+        raised = self.decisions.limit_after > self.batch.portfolio.credit_limit
+        found[raised] = raises_of(self.batch.portfolio, self.decisions, self.policy).loss
+        return found
 
     @functools.cached_property
     def taking_effect(self) -> Dispositions:

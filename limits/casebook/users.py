@@ -93,11 +93,12 @@ FLOWS: Mapping[str, int] = {
 STATEMENT = ("balance", "repaid", "days_past_due")
 #: What a case may say of the forecast instead of having it made from the months: amounts a month.
 FORECAST = ("p10", "p50", "p90", "past")
-#: What a case may say of the score: the band, as the policy calls it; "" where no scorecard has scored the user.
-SCORE: Mapping[str, str] = {"band": ""}
+#: What a case may say of the score: the band, as the policy calls it, "" where no scorecard has scored the user; and
+#: the probability. Without a band the user is in the policy's best one, if it has bands: what is not said bars nothing.
+SCORE: Mapping[str, Any] = {"band": "", "probability_ppm": UNKNOWN}
 DATES = frozenset(name for name in COLUMNS if name.endswith(("_on", "_until")))
 FLAGS = frozenset(name for name, value in COLUMNS.items() if isinstance(value, bool))
-TEXTS = frozenset({"segment", "industry", "jurisdiction", *SCORE})
+TEXTS = frozenset({"segment", "industry", "jurisdiction", "band"})
 AMOUNTS = frozenset(
     {
         "credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment", "requested_limit",
@@ -146,13 +147,15 @@ def with_bands(users: Sequence[Mapping[str, Any]], policy: Policy) -> Risk:
     """The risk of users whose case says a band, by the bands of the policy. PolicyError for a band that it has not."""
     none = Risk.none(len(users))
     bands = [band.name for band in policy.risk.band] if policy.risk else []
-    named = [user.get("band", SCORE["band"]) for user in users]
+    best = bands[0] if bands else SCORE["band"]
+    named = [user.get("band", best) for user in users]
     if unknown := sorted(set(named) - {*bands, SCORE["band"]}):
         raise PolicyError(
             f"a case has the band {unknown[0]!r} and the policy no such [[risk.band]]; add one or remove it"
         )
     band = np.array([bands.index(name) if name else UNKNOWN for name in named], dtype=np.int64)
-    return dataclasses.replace(none, band=band, bands=tuple(bands))
+    ppm = np.array([user.get("probability_ppm", SCORE["probability_ppm"]) for user in users], dtype=np.int64)
+    return dataclasses.replace(none, band=band, probability_ppm=ppm, bands=tuple(bands))
 
 
 def _forecast(user: Mapping[str, Any]) -> dict[str, int]:

@@ -101,6 +101,18 @@ def habits_of(portfolio: Portfolio) -> Habits:
     return ReadOnce.of(portfolio.cash_flow).habits
 
 
+def last_repaid(portfolio: Portfolio) -> Dates:
+    """The last day of the newest whole month in which something was repaid (n,); NaT without one."""
+    flow = portfolio.cash_flow
+    never = np.full(len(portfolio), np.datetime64("NaT", "D"))
+    paid = flow.observed & (flow.repaid > 0)
+    if not paid.size:
+        return never
+    newest = paid.shape[1] - 1 - paid[:, ::-1].argmax(axis=1)
+    ends = (flow.months + 1).astype("datetime64[D]") - 1
+    return np.where(paid.any(axis=1), ends[newest], never)
+
+
 def unseen_obligations(portfolio: Portfolio) -> Int:
     """Monthly payments to other lenders that a credit check knows of and the cash flow does not show."""
     checked = np.maximum(portfolio.outside_monthly_payment, 0)

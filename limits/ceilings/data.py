@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from limits.capacity import FEWEST_MONTHS, FORECASTS, Capacity
-from limits.ceilings.common import habits_of, no_raise, share_of, within
+from limits.ceilings.common import habits_of, last_repaid, no_raise, share_of, within
 from limits.policy import ALL_BPS, Policy
 from limits.portfolio import Int, Portfolio
 from limits.risk import Risk
@@ -17,8 +17,13 @@ def history_short(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: 
 
 
 def data_stale(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:
-    """No raise when nothing was heard of the user for long."""
-    return no_raise(portfolio, ~within(portfolio, portfolio.last_event_on, policy.capacity.data_max_age_days))
+    """No raise when nothing was heard of the user for long.
+
+    Of a user without any event the lender's own books speak: the last day of the newest month in which something was
+    repaid. Where there are events, repayments do not make up for a feed that has stopped.
+    """
+    heard = np.where(np.isnat(portfolio.last_event_on), last_repaid(portfolio), portfolio.last_event_on)
+    return no_raise(portfolio, ~within(portfolio, heard, policy.capacity.data_max_age_days))
 
 
 def model_fell_back(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:

@@ -29,15 +29,26 @@ def ability_to_pay(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy:
     assume. Payments to other lenders that a credit check knows of, beyond those seen in
     the cash flow, are taken off first. Revealed repayments are a lower bound of capacity:
     they may allow a raise and never call for a cut, and as they were paid in full, all of
-    them counts. Where there is no forecast, other rules bar the raise.
+    them counts. They are of what was used, so the policy may let them be held against less
+    than full use. Where there is no forecast, other rules bar the raise.
     """
     revealed = capacity.method == Method.REVEALED_REPAYMENT
     available = np.maximum(capacity.p10 - unseen_obligations(portfolio), 0).astype(np.float64)
     share = np.where(revealed, 1.0, policy.repayment.share_of_capacity_bps / ALL_BPS)
     affordable = np.floor(available * share / policy.repayment.monthly_rate_of_limit)
     ceiling = np.minimum(affordable, float(UNBOUNDED)).astype(np.int64)
-    ceiling = np.where(revealed, np.maximum(ceiling, portfolio.credit_limit), ceiling)
+    ceiling = np.where(revealed, np.maximum(_at_use(ceiling, portfolio, policy), portfolio.credit_limit), ceiling)
     return np.where(FORECASTS[capacity.method], ceiling, UNBOUNDED)
+
+
+def _at_use(affordable: Int, portfolio: Portfolio, policy: Policy) -> Int:
+    """The limit (n,) of which the average balance and the policy's share of the rest come to an affordable debt."""
+    share, used = policy.repayment.unused_bps, np.maximum(portfolio.average_balance, 0)
+    if share == ALL_BPS:
+        return affordable
+    left = np.clip(affordable - used, 0, UNBOUNDED // ALL_BPS)
+    reached = used + left // share * ALL_BPS + left % share * ALL_BPS // share
+    return np.asarray(np.where(affordable > used, np.minimum(reached, UNBOUNDED), affordable), dtype=np.int64)
 
 
 def debt_ratio(portfolio: Portfolio, capacity: Capacity, risk: Risk, policy: Policy) -> Int:

@@ -1,4 +1,4 @@
-"""limits backtest: how good the forecasts are on months that have come since."""
+"""limits backtest: how good the forecasts are on months that have come since, and decisions by what became of users."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.cli import common
+from limits.cli import backtest_decisions, common
 
 if TYPE_CHECKING:
     from limits.bench.cash_flow import Flows
@@ -43,6 +43,21 @@ Origins = Annotated[
     ),
 ]  # fmt: skip
 
+Decisions = Annotated[
+    bool, typer.Option("--decisions", help="What became of real users whom the review raises, held and lowers.")
+]
+Data = Annotated[
+    backtest_decisions.Data | None,
+    typer.Option("--data", help="With --decisions: the users. Default: uci.", show_default=False),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", metavar="FILE.json", show_default=False,
+        help="With --decisions: the scorecard. Without: five, each judged on users it has not seen.",
+    ),
+]  # fmt: skip
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -60,6 +75,9 @@ def backtest_command(
     as_of: Annotated[
         str | None, common.date_option("--as-of", "With --cash-flow: months that had ended by then. Default: today.")
     ] = None,
+    decisions: Decisions = False,
+    data: Data = None,
+    model: Model = None,
     policy: common.PolicyName = None,
     seasonal: Seasonal = False,
     outgoings: Outgoings = None,
@@ -71,7 +89,7 @@ def backtest_command(
         int, typer.Option(min=0, help="Series that the slow peers are run on, drawn by a fixed seed; 0: all.")
     ] = 1000,
     plot: Annotated[
-        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw calibration and fans.", show_default=False)
+        Path | None, typer.Option("--plot", metavar="FILE.png", help="Draw a picture of it.", show_default=False)
     ] = None,
     json: common.Json = False,
 ) -> None:
@@ -79,9 +97,17 @@ def backtest_command(
 
     From each of the last origins, with the months known until then. MAE: mean absolute error of the median. MASE:
     by the usual change of a user's own past. Pinball: loss of the 10, 50 and 90% quantiles. CPU: one series.
+    With --decisions no forecast is judged but what is decided, by what became of the users.
     """
+    if decisions:
+        if series or cash_flow or seasonal or as_of or outgoings or segments or origins:
+            raise typer.BadParameter("with --decisions go --data, --model, --policy, --plot and --json")
+        backtest_decisions.run(data or backtest_decisions.Data.UCI, model, policy, plot, json=json)
+        return
+    if data is not None or model is not None:
+        raise typer.BadParameter("--data and --model go with --decisions")
     if (series is None) == (not cash_flow):
-        raise typer.BadParameter("name one of --series FILE.csv and --cash-flow")
+        raise typer.BadParameter("name one of --series FILE.csv, --cash-flow and --decisions")
     if (segments is not None or outgoings is not None) and not seasonal:
         raise typer.BadParameter("--segments and --outgoings go with --seasonal")
     if seasonal and (series is None or plot is not None):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,23 +99,41 @@ class Scores:
         NotFound for a snapshot that is no longer kept; SnapshotError and RiskModelError for one, or a
         model, that is not what it was.
         """
-        if entry.review_id not in self._models:
-            self._models[entry.review_id] = risk_models.load(
-                self._conn, reviews.get(self._conn, entry.review_id).risk_model
-            )
-        model = self._models[entry.review_id]
+        model = self._model(entry.review_id)
         if model is None:
             return None
-        digest = bytes(entry.input_digest)
-        if self._snapshot is None or self._snapshot[0] != digest:
-            self._snapshot = digest, snapshots.load(self._conn, digest, folder=self._folder)
-        portfolio = self._snapshot[1]
+        portfolio = self._portfolio(bytes(entry.input_digest))
         user = portfolio.take(np.flatnonzero(portfolio.user_id == entry.user_id))
         if len(user) != 1:
-            raise NotFound(f"user {entry.user_id} is not in the snapshot {digest.hex()}")
+            raise NotFound(f"user {entry.user_id} is not in the snapshot {bytes(entry.input_digest).hex()}")
         from limits.capacity import estimate_capacity  # here, for it loads the kernels
 
         return score(user, estimate_capacity(user.cash_flow, self._horizon(bytes(entry.policy_hash))), model)
+
+    def bands(self, entries: Iterable[LogEntry]) -> dict[int, str]:
+        """The band of each user of the entries of one review; nobody where nobody was scored. Errors as of ``of``."""
+        from limits.capacity import estimate_capacity  # here, for it loads the kernels
+
+        found: dict[int, str] = {}
+        for review_id, digest, policy_hash in dict.fromkeys(
+            (entry.review_id, bytes(entry.input_digest), bytes(entry.policy_hash)) for entry in entries
+        ):
+            model = self._model(review_id)
+            if model is not None:
+                portfolio = self._portfolio(digest)
+                risk = model.score(portfolio, estimate_capacity(portfolio.cash_flow, self._horizon(policy_hash)))
+                found |= dict(zip(portfolio.user_id.tolist(), np.array(risk.bands)[risk.band].tolist(), strict=True))
+        return found
+
+    def _model(self, review_id: int) -> Scorecard | None:
+        if review_id not in self._models:
+            self._models[review_id] = risk_models.load(self._conn, reviews.get(self._conn, review_id).risk_model)
+        return self._models[review_id]
+
+    def _portfolio(self, digest: bytes) -> Portfolio:
+        if self._snapshot is None or self._snapshot[0] != digest:
+            self._snapshot = digest, snapshots.load(self._conn, digest, folder=self._folder)
+        return self._snapshot[1]
 
     def _horizon(self, policy_hash: bytes) -> int:
         if policy_hash not in self._horizons:

@@ -1,8 +1,9 @@
 """Borrowers of a Czech bank, 1993 to 1998, as import files: README.md beside this file names the source.
 
 The adapter only writes ``users.csv`` and ``events.csv``; they are then loaded by the
-ordinary import. ``outcomes`` is apart, because what later became of a loan may be
-counted after the last review and may never reach a rule, a parameter or an import.
+ordinary import. ``portfolio`` is what a review then loads, without a database. ``outcomes``
+is apart, because what later became of a loan may be counted after the last review and may
+never reach a rule, a parameter or an import.
 """
 
 from __future__ import annotations
@@ -13,8 +14,15 @@ import gzip
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
+
+import numpy as np
+
+from limits.money import EXPONENTS
+from limits.portfolio import CashFlow, Identity, Income, Int, PaymentRecord, Portfolio
+from limits.samples.blank import not_known
 
 SOURCE = "berka"
 CURRENCY = "CZK"
@@ -27,6 +35,15 @@ KIND_OF_LABEL = {
     "SLUZBY": "fee",  # account fee
     "SANKC. UROK": "penalty",  # interest charged for a negative balance
 }
+
+#: Where the amounts of each kind of event are summed, month by month.
+FLOW_OF_KIND = {
+    "income": "inflow", "essential": "essential_spend", "discretionary": "discretionary_spend", "fee": "fees",
+    "penalty": "penalties", "obligation": "obligations",
+}  # fmt: skip
+FLOWS = (*FLOW_OF_KIND.values(), "amount_due", "repaid")
+#: Whole months that a review loads, at most.
+MONTHS = 36
 
 #: What the bank recorded later: A and C were paid as agreed, B and D were not.
 BAD = frozenset("BD")
@@ -68,6 +85,46 @@ def write_import_files(folder: Path, as_of: dt.date) -> SampleFiles:
     _write(result.users, USER_COLUMNS, (_user_row(b, as_of) for b in borrowers.values()))
     count = _write(result.events, EVENT_COLUMNS, _event_rows(borrowers, as_of))
     return SampleFiles(result.users, result.events, len(borrowers), count)
+
+
+def portfolio(as_of: dt.date) -> Portfolio:
+    """The borrowers as the import of the files and then a review would load them on that day, sorted by user_id."""
+    borrowers = sorted(_borrowers().values(), key=lambda borrower: borrower.user_id)
+    row_of = {borrower.user_id: row for row, borrower in enumerate(borrowers)}
+    moved = [as_of - borrower.granted_on for borrower in borrowers]
+    opened = np.array([b.opened_on + by for b, by in zip(borrowers, moved, strict=True)], dtype="datetime64[D]")
+    ended = np.datetime64(as_of + dt.timedelta(days=1), "M")
+    months = np.arange(ended - MONTHS, ended)
+    observed = months.astype("datetime64[D]") >= opened[:, None]
+    amounts = {name: np.zeros(observed.shape, dtype=np.int64) for name in FLOWS}
+    last = np.full(len(borrowers), np.datetime64("NaT", "D"))
+    for row in transactions():
+        user = row_of[int(row["account_id"])]
+        day = np.datetime64(dt.date.fromisoformat(row["date"]) + moved[user], "D")
+        last[user] = np.fmax(last[user], day)
+        month = int(day.astype("datetime64[M]") - months[0])
+        if 0 <= month < len(months) and observed[user, month]:
+            cells = amounts[FLOW_OF_KIND[kind_of(row["type"], row["k_symbol"])]]
+            cells[user, month] += int(Decimal(row["amount"]) * 10 ** EXPONENTS[CURRENCY])
+    first = int(observed.any(axis=0).argmax())
+    known = {
+        "user_id": np.array(list(row_of), dtype=np.int64), "opened_on": opened, "last_event_on": last,
+        "credit_limit": np.array([int(Decimal(b.amount) * 10 ** EXPONENTS[CURRENCY]) for b in borrowers]),
+        "identity": _all(borrowers, Identity.VERIFIED), "identity_checked_on": opened.copy(),
+        "income": _all(borrowers, Income.VERIFIED), "income_verified_on": opened.copy(),
+        "raise_consent": np.ones(len(borrowers), dtype=np.bool_), "jurisdiction": np.full(len(borrowers), "CZ"),
+    }  # fmt: skip
+    flow = CashFlow(
+        months[first:], observed[:, first:].copy(), **{name: a[:, first:].copy() for name, a in amounts.items()}
+    )
+    return Portfolio(
+        as_of=as_of, currency=CURRENCY, cash_flow=flow, payment_record=PaymentRecord.none(len(borrowers)),
+        **not_known(len(borrowers)) | known,
+    )  # fmt: skip
+
+
+def _all(borrowers: list[_Borrower], value: int) -> Int:
+    return np.full(len(borrowers), int(value), dtype=np.int64)
 
 
 def outcomes() -> dict[int, bool]:

@@ -15,31 +15,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from limits.errors import InputError
 from limits.money import EXPONENTS
-from limits.portfolio import (
-    STATEMENTS,
-    UNBOUNDED,
-    UNKNOWN,
-    Bool,
-    CashFlow,
-    Dates,
-    Documents,
-    Identity,
-    Income,
-    Int,
-    PaymentRecord,
-    Portfolio,
-    Status,
-)
+from limits.portfolio import STATEMENTS, Bool, CashFlow, Dates, Int, PaymentRecord, Portfolio
+from limits.samples.blank import not_known
 
 CURRENCY = "TWD"
 #: The day of the newest statement: the data know months only, and each is taken to end with a statement.
 AS_OF = dt.date(2005, 9, 30)
+#: By then every client had the card; since when is not in the data.
+FIRST_DAY = np.datetime64("2005-04-01", "D")
 
 #: Columns by number of the month, 1 is September, the newest. Some copies of the data call the newest delay PAY_1.
 BILLS = tuple(f"BILL_AMT{k}" for k in range(1, STATEMENTS + 1))
@@ -58,9 +46,6 @@ NEEDED = ("ID", "LIMIT_BAL", *DELAYS, *BILLS, *PAYMENTS)
 #: The largest amount of a column, in dollars.
 LARGEST = 10**9
 
-#: The minimum due is not in the data. Payments gather from 3.6% of the bill on; from 2% to 5% is taken as the minimum
-#: and little more.
-MINIMUM_PERCENT = (2, 5)
 DAYS_A_MONTH = 30
 
 _AMOUNT = re.compile(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2})0*)?")
@@ -195,18 +180,19 @@ def _portfolio(columns: dict[str, Int]) -> Portfolio:
     late = DAYS_A_MONTH * np.maximum(np.stack([columns[name] for name in DELAYS], axis=1), 0)
     # What was paid in September is of August's bill, and nothing is known of what September's bill has become of.
     repaid = np.concatenate([np.zeros_like(payments[:, :1]), payments[:, :-1]], axis=1)
-    low, high = MINIMUM_PERCENT
-    minimum = (bills > 0) & (100 * repaid >= low * bills) & (100 * repaid <= high * bills)
     held = np.full(len(bills), STATEMENTS, dtype=np.int64)
+    known = {
+        "user_id": columns["ID"], "credit_limit": columns["LIMIT_BAL"], "opened_on": np.full(len(bills), FIRST_DAY),
+        "jurisdiction": np.full(len(bills), "TW"), "balance": bills[:, 0].copy(),
+        "average_balance": np.round(bills[:, :3].mean(axis=1)).astype(np.int64), "days_past_due": late[:, 0].copy(),
+        "missed_payments": (late > 0).sum(axis=1, dtype=np.int64), "worst_days_past_due": late.max(axis=1),
+        "statements_seen": held.copy(), "last_used_on": _last_used(bills),
+        "statements_12m": held.copy(),
+        "balances_12m": np.maximum(bills, 0).sum(axis=1), "repaid_12m": payments.sum(axis=1),
+    }  # fmt: skip
     return Portfolio(
-        as_of=AS_OF, currency=CURRENCY, user_id=columns["ID"], credit_limit=columns["LIMIT_BAL"],
-        balance=bills[:, 0].copy(), average_balance=np.round(bills[:, :3].mean(axis=1)).astype(np.int64),
-        days_past_due=late[:, 0].copy(), missed_payments=(late > 0).sum(axis=1, dtype=np.int64),
-        worst_days_past_due=late.max(axis=1), statements_seen=held.copy(), last_used_on=_last_used(bills),
-        minimum_only_payments=minimum.sum(axis=1, dtype=np.int64), statements_12m=held.copy(),
-        balances_12m=np.maximum(bills, 0).sum(axis=1), repaid_12m=payments.sum(axis=1),
-        cash_flow=_cash_flow(payments), payment_record=PaymentRecord(held, bills, repaid, late),
-        **_not_known(len(bills)),
+        as_of=AS_OF, currency=CURRENCY, cash_flow=_cash_flow(payments),
+        payment_record=PaymentRecord(held, bills, repaid, late), **not_known(len(bills)) | known,
     )  # fmt: skip
 
 
@@ -229,26 +215,3 @@ def _cash_flow(payments: Int) -> CashFlow:
     return CashFlow(
         months=np.arange(last - STATEMENTS + 1, last + 1), observed=np.ones(shape, dtype=np.bool_), **amounts
     )
-
-
-def _not_known(users: int) -> dict[str, Any]:
-    """The columns that the data say nothing of."""
-    numbers = {
-        "version": 0, "status": Status.ACTIVE, "identity": Identity.UNVERIFIED, "income": Income.UNVERIFIED,
-        "active_lenders": UNKNOWN, "inquiries": UNKNOWN, "outside_debt": UNKNOWN, "outside_monthly_payment": UNKNOWN,
-        "requested_limit": UNBOUNDED, "requests_90d": 0, "documents": Documents.UNKNOWN, "fraud_links": 0,
-        "limit_before_cut": UNKNOWN, "override_cap": UNBOUNDED, "override_floor": 0, "budget_limit": UNBOUNDED,
-    }  # fmt: skip
-    dates = (
-        "opened_on", "last_raise_on", "last_cut_on", "identity_checked_on", "income_verified_on", "checked_on",
-        "documents_valid_until",
-    )  # fmt: skip
-    flags = ("raise_consent", "opted_out", "automation_refused", "confirmed_fraud", "change_pending")
-    texts = {"segment": "retail", "industry": "", "jurisdiction": "TW"}
-    return {
-        **{name: np.full(users, int(value), dtype=np.int64) for name, value in numbers.items()},
-        **{name: np.full(users, "NaT", dtype="datetime64[D]") for name in dates},
-        **{name: np.zeros(users, dtype=np.bool_) for name in flags},
-        **{name: np.full(users, value) for name, value in texts.items()},
-        "last_event_on": np.full(users, np.datetime64(AS_OF, "D")),
-    }

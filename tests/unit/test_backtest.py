@@ -173,7 +173,7 @@ def test_the_command_prints_json_and_draws(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([], "name one of --series FILE.csv and --cash-flow"),
+        ([], "name one of --series FILE.csv, --cash-flow and --decisions"),
         (["--cash-flow", "--plot", "a.png"], "--plot goes with --series"),
         (["--series", "a.csv", "--as-of", "2026-01-01"], "go with --cash-flow"),
         (["--series", "a.csv"], "a.csv cannot be read"),

@@ -19,7 +19,7 @@ from limits.reasons import Reason
 from limits.store.policies import pack_names, read_pack
 
 FOLDER = Path(__file__).resolve().parents[1] / "cases"
-PACKS = ["au", "ca", "cn", "cz", "eu", "in", "standard", "uk", "us"]
+PACKS = ["au", "ca", "cn", "cz", "eu", "in", "standard", "tw", "tw-cards", "uk", "us"]
 
 
 @functools.cache

@@ -29,6 +29,8 @@ LIMIT = 2_000_000
 CAPACITY = {"p10": 1_300_000, "p50": 1_400_000, "method": Method.POOLED, "months_observed": 12, "past": 1_400_000}
 #: Full use of a limit costs a tenth of it a month, and may take all of p10.
 TENTH = {"repayment.apr_bps": 0, "repayment.term_months": 10, "repayment.share_of_capacity_bps": 10_000}
+#: Who is forecast from what was repaid, and repaid enough for 21,000.00.
+REPAYER = {**TENTH, "p10": 210_000, "method": Method.REVEALED_REPAYMENT}
 NOBODY: frozenset[str] = frozenset()
 FIRM = {
     **TENTH, "policy.risk": RULES, "p10": 300_000, "p50": 350_000, "past": 350_000, "debt.residual_income": yuan(0),
@@ -210,6 +212,31 @@ MORE = (
     Situation(Reason.RISK_MAXIMUM, {"policy.risk": RULES, "band": 2}, LIMIT, {"policy.risk": RULES}),
     bars(Reason.RISK_UNKNOWN, {"policy.risk": REQUIRED}, {"policy.risk": RULES}),
     Situation(Reason.ASKED_AMOUNT, {"requested_limit": 1}, LIMIT, {"requested_limit": 2_000_001}, 2_000_001),
+    # What repayments carry, 21,000.00: as full use, or as a balance of 10,000.00 and half of what is left unused.
+    Situation(Reason.ABILITY_TO_PAY, REPAYER, 2_100_000, {**REPAYER, "repayment.unused_bps": 5000}, 3_200_000),
+    Situation(Reason.ABILITY_TO_PAY, REPAYER, 2_100_000, {**REPAYER, "repayment.unused_bps": 9999}, 2_100_110),
+    Situation(
+        Reason.ABILITY_TO_PAY,
+        {**REPAYER, "repayment.unused_bps": 5000, "average_balance": 2_100_000},
+        2_100_000,
+        {**REPAYER, "repayment.unused_bps": 5000, "average_balance": UNKNOWN},
+        4_200_000,
+    ),
+    # Income carries full use, whatever the policy says of repayments.
+    Situation(
+        Reason.ABILITY_TO_PAY,
+        {**REPAYER, "repayment.unused_bps": 5000, "method": Method.POOLED},
+        2_100_000,
+        {**REPAYER, "repayment.unused_bps": 1, "p10": 10**15},
+    ),
+    # Without any event the newest month with a repayment counts: April ended 61 days ago, March 91.
+    bars(
+        Reason.DATA_STALE,
+        {"last_event_on": None, "repaid": [9, 9, 9, 0, 0, 0]},
+        {"last_event_on": None, "repaid": [9, 9, 9, 9, 0, 0]},
+    ),
+    bars(Reason.DATA_STALE, {"last_event_on": ago(62), "repaid": 9}, {"last_event_on": None, "repaid": 9}),
+    bars(Reason.DATA_STALE, {"last_event_on": None, "repaid": 0}, {"last_event_on": None, "repaid": [9, None]}),
     Situation(Reason.PAST_DUE, {"days_past_due": 30}, 1_400_000, {"days_past_due": 29}, LIMIT),
     Situation(Reason.PAST_DUE, {"days_past_due": 90}, 0, {"days_past_due": 89}, 800_000),
     Situation(Reason.REPEATED_ARREARS, {"missed_payments": 6}, 1_400_000, {"missed_payments": 5}, 1_800_000),

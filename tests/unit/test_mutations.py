@@ -71,8 +71,9 @@ def test_every_number_of_the_pack_is_noticed_when_it_is_off_by_one(name: str) ->
     began = time.process_time()
     found = mutate(history, [file for file, _ in pairs], cases)
     assert [str(mutation) for mutation in found.missed] == []
-    # Refused are steps over the end of what a key may be: no share above 10,000, no day before the first.
-    assert len(found.refused) <= 16
+    # Refused are steps over the end of what a key may be: no share above 10,000, no day before the first. A band that
+    # is raised keeps all of its limit, so that there is no way to go.
+    assert len(found.refused) <= 16 + 3 * sum(len(policy.risk.band) for policy in history if policy.risk)
     moved = len(found.noticed) + len(found.refused)
     assert moved == sum(places(tomllib.loads(policy.body)) for policy in history)
     assert moved > 150

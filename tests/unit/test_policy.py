@@ -206,7 +206,8 @@ def test_the_policy_in_force_is_the_newest_effective_one() -> None:
 
 def test_a_pack_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(
-        PolicyError, match=r"there is no policy 'nowhere': name a pack \(au, ca, cn, cz, eu, in, standard, uk, us\)"
+        PolicyError,
+        match=r"there is no policy 'nowhere': name a pack \(au, ca, cn, cz, eu, in, standard, tw, tw-cards, uk, us\)",
     ):
         read_pack("nowhere")
     with pytest.raises(PolicyError, match="holds no policy"):
