@@ -11,7 +11,7 @@ from limits.cli import common
 
 if TYPE_CHECKING:
     from limits.risk import Scorecard
-    from limits.risk_training.measures import Group
+    from limits.risk_training.grouping import Group
     from limits.samples.uci import Sample
 
 Model = Annotated[Path, typer.Option("--model", metavar="FILE.json", help="The scorecard.", show_default=False)]
@@ -33,8 +33,10 @@ MEASURES = {
     "ks": "KS",
     "brier": "Brier score",
     "log_loss": "log loss",
-    "slope": "calibration slope",
-    "intercept": "calibration intercept",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "rate": "share who missed the payment",
+    "expected": "share that was expected",
 }
 
 
@@ -69,8 +71,8 @@ def evaluate_command(
     if json:
         print_json({"model": card.model_hash.hex(), "data": str(data), **found.as_dict()})
         return
-    say(f"{card.name}: {found.users:,} users, {found.missed:,} missed the payment", strong=True)
-    table(("measure", "value (95%)"), [(name, found.measures[key].text()) for key, name in MEASURES.items()])
+    say(f"{card.name}: {found.judged.users:,} users, {found.missed:,} missed the payment", strong=True)
+    table(("measure", "value (95%)"), [(name, found.judged.text(key)) for key, name in MEASURES.items()])
     for title, groups in (
         ("tenth of the probability", found.calibration),
         ("limit", found.by_limit),
@@ -83,13 +85,7 @@ def evaluate_command(
 
 
 def _row(group: Group) -> tuple[str, str, str, str]:
-    shares = group.observed
-    return (
-        group.name,
-        f"{group.users:,}",
-        f"{group.expected:.2%}",
-        f"{shares.value:.2%} ({shares.low:.2%} to {shares.high:.2%})",
-    )
+    return group.name, f"{group.users:,}", f"{group.expected:.2%}", group.observed.percent()
 
 
 def disparity_command(

@@ -18,7 +18,8 @@ from limits.portfolio import Int
 from limits.risk import Scorecard
 from limits.risk.result import ALL_PPM
 from limits.risk_training.evaluating import outcome_of, scored
-from limits.risk_training.measures import Judged, Measure, draws_of, groups
+from limits.risk_training.grouping import Measure, draws_of, groups
+from limits.risk_training.metrics import Counted, figures
 from limits.samples.uci import Sample
 
 #: A group whose share of good users is below this part of the best group's is named. The rule of four fifths: Uniform
@@ -70,8 +71,10 @@ class Treated:
             "group": self.name,
             "users": self.users,
             "expected": round(self.expected, 5),
-            "observed": self.observed.as_dict(),
-            "good": self.good.as_dict(),
+            "observed": round(self.observed.value, 5),
+            "observed_interval": self.observed.interval,
+            "good": round(self.good.value, 5),
+            "good_interval": self.good.interval,
             "ratio": round(self.ratio, 4),
             "auc": None if self.auc is None else round(self.auc, 4),
             "below_four_fifths": self.named,
@@ -94,9 +97,8 @@ def disparity(model: Scorecard, sample: Sample, *, below_ppm: int, draws: int, s
         for one, other in zip(missed, fine, strict=True):
             mine = member == names.index(one.name)
             share = other.observed
-            auc = (
-                Judged.of(probability[mine], bad[mine]).measures()["auc"] if 0 < bad[mine].sum() < mine.sum() else None
-            )
+            counted = Counted.of(risk.points[mine], risk.probability_ppm[mine], bad[mine])
+            auc = float(figures(counted)["auc"]) if 0 < bad[mine].sum() < mine.sum() else None
             ratio = float(share.value / most) if most else 1.0
             found.append(Treated(attribute, one.name, one.users, one.expected, one.observed, share, ratio, auc))
     return found

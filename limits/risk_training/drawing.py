@@ -33,9 +33,9 @@ def draw(file: Path, found: Evaluation) -> None:
 def _roc(axes: Any, found: Evaluation) -> None:
     alarmed, caught = roc(found.probability, found.bad)
     axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle="--", label="chance")
-    axes.plot(alarmed, caught, color=_BLUE, linewidth=1.5, label=f"AUC {found.measures['auc'].text()}")
+    axes.plot(alarmed, caught, color=_BLUE, linewidth=1.5, label=f"AUC {found.judged.text('auc')}")
     axes.set(xlabel="share of good users", ylabel="share of users who missed the payment", xlim=(0, 1), ylim=(0, 1))
-    axes.set_title(f"Telling apart: {found.users:,} users", fontsize=10)
+    axes.set_title(f"Telling apart: {found.judged.users:,} users", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="lower right")
     axes.grid(alpha=0.25)
 
@@ -49,7 +49,7 @@ def _calibration(axes: Any, found: Evaluation) -> None:
     axes.plot([0, most], [0, most], color=_GREY, linewidth=1, linestyle="--", label="exact")
     axes.errorbar(said, was, yerr=[low, high], color=_BLUE, marker="o", markersize=4, linewidth=1, capsize=2)
     axes.set(xlabel="probability that was said, mean of a tenth", ylabel="share who missed the payment")
-    axes.set_title(f"Calibration: slope {found.measures['slope'].text(3)}", fontsize=10)
+    axes.set_title(f"Calibration: slope {found.judged.text('calibration_slope', 3)}", fontsize=10)
     axes.grid(alpha=0.25)
 
 

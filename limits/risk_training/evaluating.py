@@ -13,7 +13,8 @@ from limits.money import EXPONENTS
 from limits.portfolio import Bool, Portfolio
 from limits.risk import Risk, Scorecard
 from limits.risk.result import ALL_PPM
-from limits.risk_training.measures import Group, Measure, Real, draws_of, groups, into_tenths, judge
+from limits.risk_training.grouping import Group, Real, draws_of, groups, into_tenths
+from limits.risk_training.metrics import Counted, Judged, judge
 from limits.samples.uci import Sample
 
 #: Months that capacity is forecast for, where a scorecard reads it.
@@ -24,9 +25,8 @@ HORIZON_MONTHS = 6
 class Evaluation:
     """What a scorecard is worth on users with known outcomes. ``probability`` and ``bad`` (n,) for plots."""
 
-    users: int
     missed: int
-    measures: dict[str, Measure]
+    judged: Judged
     calibration: list[Group]
     by_limit: list[Group]
     by_band: list[Group]
@@ -35,11 +35,10 @@ class Evaluation:
     bad: Bool
 
     def as_dict(self) -> dict[str, Any]:
-        """For a machine: users, measures with intervals, and the three tables."""
+        """For a machine: users, figures with their intervals, and the three tables."""
         return {
-            "users": self.users,
+            **self.judged.as_dict(),
             "missed": self.missed,
-            **{name: measure.as_dict() for name, measure in self.measures.items()},
             **{
                 name: [group.as_dict() for group in getattr(self, name)]
                 for name in ("calibration", "by_limit", "by_band")
@@ -64,15 +63,16 @@ def outcome_of(sample: Sample, what: str) -> Bool:
 def evaluate(model: Scorecard, sample: Sample, *, draws: int, seed: int) -> Evaluation:
     """Scores the users of a sample and compares. InputError where it has no outcomes, or all users have the same."""
     bad, risk = outcome_of(sample, "evaluating"), scored(model, sample.portfolio)
+    if bad.all() or not bad.any():
+        raise InputError(f"{int(bad.sum())} of {len(bad)} users missed the payment; some must, and some must not")
     probability = risk.probability_ppm / ALL_PPM
-    measures = judge(probability, bad, draws=draws, seed=seed)
+    judged = judge(Counted.of(risk.points, risk.probability_ppm, bad), times=draws, seed=seed)
     drawn = draws_of(len(bad), draws, seed)
     limit = sample.portfolio.credit_limit
     tenth = into_tenths(limit)
     return Evaluation(
-        users=len(sample),
         missed=int(bad.sum()),
-        measures=measures,
+        judged=judged,
         calibration=groups([str(k + 1) for k in range(10)], into_tenths(probability), probability, bad, drawn),
         by_limit=groups(_ranges(limit, tenth, sample.portfolio.currency), tenth, probability, bad, drawn),
         by_band=groups(list(risk.bands), risk.band, probability, bad, drawn),

@@ -10,10 +10,10 @@ import numpy as np
 from limits.capacity import estimate_capacity
 from limits.errors import InputError
 from limits.portfolio import Portfolio
-from limits.risk import Scorecard, read_features
-from limits.risk.result import ALL_PPM
-from limits.risk_training.evaluating import HORIZON_MONTHS
-from limits.risk_training.measures import TAIL, Judged, Measure, Real, judge, stability
+from limits.risk import FEATURES, Scorecard, read_features
+from limits.risk_training.evaluating import HORIZON_MONTHS, scored
+from limits.risk_training.grouping import Measure, Real, stability
+from limits.risk_training.metrics import Counted, judge
 from limits.samples.uci import Sample
 
 #: The population stability index from which on one looks, and from which on one acts: the usual bounds, as in
@@ -26,7 +26,7 @@ State = Literal["ok", "look", "act"]
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far a characteristic, or the score, has moved from what it was."""
+    """How far a feature, or the score, has moved from what it was."""
 
     name: str
     index: float
@@ -76,7 +76,13 @@ class Watched:
             "drifts": [drift.as_dict() for drift in self.drifts],
             "calibration": None
             if self.ratio is None or self.slope is None
-            else {"state": self.calibration, "ratio": self.ratio.as_dict(), "slope": self.slope.as_dict()},
+            else {
+                "state": self.calibration,
+                "ratio": round(self.ratio.value, 5),
+                "ratio_interval": self.ratio.interval,
+                "slope": round(self.slope.value, 5),
+                "slope_interval": self.slope.interval,
+            },
         }
 
 
@@ -90,51 +96,44 @@ def watch(model: Scorecard, sample: Sample, against: Sample | None, *, draws: in
     drifts = [Drift(name, stability(theirs[name], found)) for name, found in mine.items()]
     ratio = slope = None
     if sample.outcome is not None and 0 < sample.outcome.sum() < len(sample):
-        capacity = estimate_capacity(sample.portfolio.cash_flow, HORIZON_MONTHS)
-        probability = model.score(sample.portfolio, capacity).probability_ppm / ALL_PPM
-        slope = judge(probability, sample.outcome, draws=draws, seed=seed)["slope"]
-        ratio = _ratio(Judged.of(probability, sample.outcome), draws, seed)
+        risk = scored(model, sample.portfolio)
+        judged = judge(Counted.of(risk.points, risk.probability_ppm, sample.outcome), times=draws, seed=seed)
+        expected = judged.value["expected"]
+        rate, (low, high) = judged.value["rate"], judged.interval["rate"]
+        ratio = Measure(rate / expected, low / expected, high / expected)
+        slope = Measure(judged.value["calibration_slope"], *judged.interval["calibration_slope"])
     return Watched(len(sample), drifts, ratio, slope)
 
 
-def _ratio(judged: Judged, draws: int, seed: int) -> Measure:
-    generator = np.random.default_rng(seed)
-    rows = (generator.integers(0, len(judged.bad), len(judged.bad)) for _ in range(draws))
-    spread = [judged.bad[row].sum() / judged.probability[row].sum() for row in rows]
-    low, high = np.quantile(spread, [TAIL, 1 - TAIL])
-    return Measure(float(judged.bad.sum() / judged.probability.sum()), float(low), float(high))
-
-
 def shares(model: Scorecard, portfolio: Portfolio) -> dict[str, Real]:
-    """The share of users in each bin: of the score, by the edges that the card says, and of each characteristic."""
+    """The share of users in each bin: of the points, by the edges that the card says, and of each feature."""
     capacity = estimate_capacity(portfolio.cash_flow, HORIZON_MONTHS)
-    names = list(dict.fromkeys(name for one in model.characteristics for name in one.features))
-    features = read_features(portfolio, capacity, names)
-    edges = np.array(_training(model)["points"]["edges"], dtype=np.float64)
-    points = model.score(portfolio, capacity).points
-    found = {SCORE: np.bincount(np.searchsorted(edges, points, side="right"), minlength=len(edges) + 1)}
-    for one in model.characteristics:
-        found[one.name] = np.bincount(one.bins(features), minlength=len(one.points))
-    return {name: counts / len(portfolio) for name, counts in found.items()}
+    edges = {name: known["edges"] for name, known in _known(model).items()}
+    features = read_features(portfolio, capacity, [name for name in edges if name != SCORE])
+    counted = {SCORE: np.searchsorted(np.array(edges[SCORE]), model.score(portfolio, capacity).points, side="right")}
+    for name, values in features.items():
+        place = np.searchsorted(np.array(edges[name], dtype=np.float64), values, side="right")
+        counted[name] = np.where(np.isnan(values), len(edges[name]) + 1, place)
+    sizes = {name: len(known["share"]) for name, known in _known(model).items()}
+    return {name: np.bincount(place, minlength=sizes[name]) / len(portfolio) for name, place in counted.items()}
 
 
 def from_card(model: Scorecard) -> dict[str, Real]:
     """The same of the users the model was made from."""
-    training = _training(model)
-    found = {SCORE: training["points"]["share"], **training["share"]}
-    for name, size in {
-        SCORE: len(training["points"]["edges"]) + 1,
-        **{c.name: len(c.points) for c in model.characteristics},
-    }.items():
-        if len(found.get(name, ())) != size:
-            raise InputError(
-                f"the model's card does not say where its users stood in the bins of {name}; use --against"
-            )
-    return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+    return {name: np.array(known["share"], dtype=np.float64) for name, known in _known(model).items()}
 
 
-def _training(model: Scorecard) -> dict[str, Any]:
-    training = model.card.get("training")
-    if not isinstance(training, dict) or not {"points", "share"} <= training.keys():
+def _known(model: Scorecard) -> dict[str, Any]:
+    """Edges and shares by name, the score's first. InputError where the card does not say them."""
+    points, features = model.card.get("points"), model.card.get("features")
+    read = {name for one in model.characteristics for name in one.features}
+    if not isinstance(points, dict) or not isinstance(features, dict) or not read <= features.keys():
         raise InputError("the model's card does not say where the users stood that it was made from; train it anew")
-    return training
+    known = {SCORE: points, **{name: features[name] for name in FEATURES if name in read}}
+    for name, told in known.items():
+        bins = len(told.get("edges", ())) + (1 if name == SCORE else 2)
+        if len(told.get("share", ())) != bins:
+            raise InputError(
+                f"the model's card does not say where its users stood in the bins of {name}; train it anew"
+            )
+    return known

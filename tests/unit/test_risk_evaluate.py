@@ -49,8 +49,12 @@ def shuffled(clients: Path, columns: tuple[str, ...], path: Path) -> Path:
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "model.json"
     sample = risks.scorecard()
-    shares = {one.name: [1 / len(one.points)] * len(one.points) for one in sample.characteristics}
-    card = {"training": {"points": {"edges": [40, 85], "share": [0.2, 0.3, 0.5]}, "share": shares}}
+    features = {
+        name: {"edges": edges, "share": [1 / (len(edges) + 2)] * (len(edges) + 2)}
+        for one in sample.characteristics
+        for name, edges in zip(one.features, one.edges, strict=True)
+    }
+    card = {"points": {"edges": [40, 85], "share": [0.2, 0.3, 0.5]}, "features": features}
     path.write_text(json.dumps({**risks.CARD, "card": card}))
     return path
 
@@ -70,16 +74,17 @@ def test_evaluating_tells_everything_about_everybody(
     sample = uci.read(clients)
     assert found["users"] == 1500 and found["missed"] == sample.outcome.sum()
     assert plot.read_bytes()[:4] == b"\x89PNG"
-    for name in ("auc", "pr_auc", "gini", "ks", "brier", "log_loss", "slope", "intercept"):
-        assert found[name]["low"] < found[name]["value"] < found[name]["high"], name
+    for name in ("auc", "pr_auc", "gini", "ks", "brier", "log_loss", "calibration_slope", "calibration_intercept"):
+        low, high = found["intervals"][name]
+        assert low < found[name] < high, name
     for table in ("calibration", "by_limit", "by_band"):
         assert sum(group["users"] for group in found[table]) == 1500, table
-        missed = sum(group["users"] * group["observed"]["value"] for group in found[table])
+        missed = sum(group["users"] * group["observed"] for group in found[table])
         assert missed == pytest.approx(found["missed"], abs=0.1), table
     assert [group["name"] for group in found["by_band"]] == ["A", "B", "C"]
     assert run(command) == 0
     shown = capsys.readouterr().out
-    assert "AUC" in shown and f"{found['auc']['value']:.4f}" in shown
+    assert "AUC" in shown and f"{found['auc']:.4f}" in shown
 
 
 def test_who_a_user_is_changes_no_score(clients: Path, model: Path, tmp_path: Path) -> None:
@@ -129,7 +134,7 @@ def test_monitoring_alerts_where_users_have_moved(
     assert {drift["psi"] for drift in same["drifts"]} == {0} and same["calibration"]["state"] == "act"
     moved = told(capsys, *against, code=1)
     assert moved["state"] == "act"
-    assert [drift["name"] for drift in moved["drifts"]] == ["score", "late", "use"]
+    assert [drift["name"] for drift in moved["drifts"]] == ["score", "days_past_due_now", "utilisation_now"]
     sample = uci.read(clients)
     quiet = watch(risks.scorecard(card=json.loads(model.read_text())["card"]), sample, sample, draws=20, seed=1)
     assert {drift.state for drift in quiet.drifts} == {"ok"}
