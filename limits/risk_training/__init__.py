@@ -1,1 +1,4 @@
-"""Making a scorecard and judging it, away from the nights that score by it."""
+"""How a scorecard is made and judged: bins, tables, logistic regression, calibration, model card, reports.
+
+Nothing here runs in a review: scoring (``limits.risk``) reads the file that this writes.
+"""

@@ -1,4 +1,4 @@
-"""A scorecard held against what its users did: measures, calibration, by limit and by band."""
+"""How good a scorecard is on users: as a whole, by tenths of the limit, by band, and how true its probabilities are."""
 
 from __future__ import annotations
 
@@ -7,93 +7,79 @@ from typing import Any
 
 import numpy as np
 
-from limits.capacity import estimate_capacity
+from limits.capacity import Capacity
 from limits.errors import InputError
-from limits.money import EXPONENTS
-from limits.portfolio import Bool, Portfolio
+from limits.portfolio import Bool, Int, Portfolio
 from limits.risk import Risk, Scorecard
 from limits.risk.result import ALL_PPM
-from limits.risk_training.grouping import Group, Real, draws_of, groups, into_tenths
 from limits.risk_training.metrics import Counted, Judged, judge
-from limits.samples.uci import Sample
 
-#: Months that capacity is forecast for, where a scorecard reads it.
-HORIZON_MONTHS = 6
+#: Parts into which users are cut by their limit, and by their probability.
+TENTHS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a scorecard is worth on users with known outcomes. ``probability`` and ``bad`` (n,) for plots."""
+    """Figures of all users and of parts of them, each by the name of the part."""
 
-    missed: int
-    judged: Judged
-    calibration: list[Group]
-    by_limit: list[Group]
-    by_band: list[Group]
-    risk: Risk
-    probability: Real
-    bad: Bool
+    whole: Judged
+    calibration: dict[str, Judged]
+    by_limit: dict[str, Judged]
+    by_band: dict[str, Judged]
 
     def as_dict(self) -> dict[str, Any]:
-        """For a machine: users, figures with their intervals, and the three tables."""
-        return {
-            **self.judged.as_dict(),
-            "missed": self.missed,
-            **{
-                name: [group.as_dict() for group in getattr(self, name)]
-                for name in ("calibration", "by_limit", "by_band")
-            },
-        }
+        """For JSON: the figures of all users at the top."""
+        parts = {"calibration": self.calibration, "by_limit": self.by_limit, "by_band": self.by_band}
+        found = {name: [{"part": key, **one.as_dict()} for key, one in each.items()] for name, each in parts.items()}
+        return {**self.whole.as_dict(), **found}
 
 
-def scored(model: Scorecard, portfolio: Portfolio) -> Risk:
-    """The risk of all users, from the same forecast that a review makes."""
-    return model.score(portfolio, estimate_capacity(portfolio.cash_flow, HORIZON_MONTHS))
-
-
-def outcome_of(sample: Sample, what: str) -> Bool:
-    """Who missed the payment; InputError where the file does not say it."""
-    if sample.outcome is None:
+def check_currency(scorecard: Scorecard, portfolio: Portfolio) -> None:
+    """InputError for users whose amounts are of another currency than those that the scorecard was made of."""
+    population = scorecard.card.get("population")
+    currency = population.get("currency") if isinstance(population, dict) else None
+    if currency is not None and currency != portfolio.currency:
         raise InputError(
-            f"{what} needs to know who missed the payment, and the file has no column default.payment.next.month"
+            f"the model {scorecard.name} was made of amounts in {currency} and the users' are in "
+            f"{portfolio.currency}; train one on such users"
         )
-    return sample.outcome
 
 
-def evaluate(model: Scorecard, sample: Sample, *, draws: int, seed: int) -> Evaluation:
-    """Scores the users of a sample and compares. InputError where it has no outcomes, or all users have the same."""
-    bad, risk = outcome_of(sample, "evaluating"), scored(model, sample.portfolio)
-    if bad.all() or not bad.any():
-        raise InputError(f"{int(bad.sum())} of {len(bad)} users missed the payment; some must, and some must not")
-    probability = risk.probability_ppm / ALL_PPM
-    judged = judge(Counted.of(risk.points, risk.probability_ppm, bad), times=draws, seed=seed)
-    drawn = draws_of(len(bad), draws, seed)
-    limit = sample.portfolio.credit_limit
-    tenth = into_tenths(limit)
+def evaluate(
+    scorecard: Scorecard, portfolio: Portfolio, capacity: Capacity, missed: Bool, *, times: int, seed: int
+) -> Evaluation:
+    """The figures, with intervals by ``times`` bootstraps."""
+    check_currency(scorecard, portfolio)
+    risk = scorecard.score(portfolio, capacity)
+
+    def of(rows: Any) -> Judged:
+        return judged(risk.take(rows), missed[rows], times=times, seed=seed)
+
+    limits = tenths(portfolio.credit_limit)
+    chances = tenths(risk.probability_ppm)
     return Evaluation(
-        missed=int(bad.sum()),
-        judged=judged,
-        calibration=groups([str(k + 1) for k in range(10)], into_tenths(probability), probability, bad, drawn),
-        by_limit=groups(_ranges(limit, tenth, sample.portfolio.currency), tenth, probability, bad, drawn),
-        by_band=groups(list(risk.bands), risk.band, probability, bad, drawn),
-        risk=risk,
-        probability=probability,
-        bad=bad,
+        of(slice(None)),
+        {_percent(risk.probability_ppm[rows]): of(rows) for rows in chances},
+        {_amounts(portfolio.credit_limit[rows]): of(rows) for rows in limits},
+        {name: of(risk.band == at) for at, name in enumerate(risk.bands) if (risk.band == at).any()},
     )
 
 
-def _ranges(limit: Any, tenth: Any, currency: str) -> list[str]:
-    """The least and the greatest limit of each tenth, in words."""
-    unit, names = 10 ** EXPONENTS[currency], []
-    for place in range(10):
-        mine = limit[tenth == place]
-        names.append(f"{mine.min() // unit:,} to {mine.max() // unit:,} {currency}" if len(mine) else "")
-    return names
+def judged(risk: Risk, missed: Bool, *, times: int, seed: int) -> Judged:
+    """The figures of scored users."""
+    return judge(Counted.of(risk.points, risk.probability_ppm, missed), times=times, seed=seed)
 
 
-def roc(probability: Real, bad: Bool) -> tuple[Real, Real]:
-    """Points of the ROC curve: the share of good and of bad users at or above each probability, from the highest."""
-    order = np.argsort(-probability, kind="stable")
-    ends = np.flatnonzero(np.r_[np.diff(probability[order]) != 0, True])
-    caught, alarmed = np.cumsum(bad[order])[ends], np.cumsum(~bad[order])[ends]
-    return np.r_[0, alarmed / alarmed[-1]], np.r_[0, caught / caught[-1]]
+def tenths(values: Int) -> list[Bool]:
+    """The users in parts of about a tenth by these values, the lowest first; equal values stay together."""
+    cuts = np.unique(np.quantile(values, np.linspace(0, 1, TENTHS + 1)[1:-1], method="higher"))
+    place = np.searchsorted(cuts, values, side="right")
+    return [place == at for at in range(len(cuts) + 1) if (place == at).any()]
+
+
+def _percent(ppm: Int) -> str:
+    return f"{ppm.min() / ALL_PPM:.1%} to {ppm.max() / ALL_PPM:.1%}"
+
+
+def _amounts(minor: Int) -> str:
+    return f"{minor.min() / 100:,.0f} to {minor.max() / 100:,.0f}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from limits.portfolio import Bool, Int
-from limits.risk.features import Real
+from limits.risk.record import Real
 from limits.risk.result import ALL_PPM
 
 #: Figures by name, as they are printed.
@@ -107,11 +107,6 @@ class Judged:
     users: int
     value: dict[str, float]
     interval: dict[str, tuple[float, float]]
-
-    def text(self, name: str, digits: int = 4) -> str:
-        """A figure for a person, with its interval."""
-        low, high = self.interval[name]
-        return f"{self.value[name]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
     def as_dict(self, *, digits: int = 6) -> dict[str, Any]:
         """For JSON: None in place of NaN."""

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from limits.risk_training.grouping import draws_of, groups, into_tenths, stability
+from limits.risk_training.evaluating import tenths
 from limits.risk_training.metrics import Counted, figures, judge
+from limits.risk_training.stability import stability_index
 
 STEPS = 30
 
@@ -70,7 +71,7 @@ def test_a_draw_of_counts_is_a_draw_of_users() -> None:
     """The spread of the AUC over drawn counts is that over users drawn one by one."""
     points, missed = users(3)
     by_counts = figures(counted(points, missed).drawn(400, seed=1))["auc"]
-    drawn = draws_of(len(points), 400, seed=1)
+    drawn = np.random.default_rng(1).multinomial(len(points), [1 / len(points)] * len(points), size=400)
     by_users = [float(figures(counted(np.repeat(points, often), np.repeat(missed, often)))["auc"]) for often in drawn]
     assert np.mean(by_counts) == pytest.approx(np.mean(by_users), abs=0.005)
     assert np.std(by_counts) == pytest.approx(np.std(by_users), rel=0.2)
@@ -84,25 +85,16 @@ def test_what_cannot_be_said_is_not_said() -> None:
         assert found["rate"] == missed.mean()
 
 
-def test_groups_add_up_and_an_empty_one_is_left_out() -> None:
-    points, missed = users(2)
-    member, chance = np.where(np.arange(len(missed)) < 100, 0, 2), said(points) / 1e6
-    found = groups(["a", "b", "c"], member, chance, missed, draws_of(len(missed), 40, seed=1))
-    assert [(group.name, group.users) for group in found] == [("a", 100), ("c", 300)]
-    assert found[0].expected == pytest.approx(chance[:100].mean())
-    assert found[0].observed.value == pytest.approx(missed[:100].mean())
-    assert found[0].observed.low < found[0].observed.value < found[0].observed.high
-
-
 def test_tenths_hold_equal_values_together() -> None:
-    assert into_tenths(np.arange(100)).tolist() == sorted(list(range(10)) * 10)
-    tenth = into_tenths(np.array([5] * 50 + list(range(50))))
-    assert len(set(tenth[:50].tolist())) == 1
+    assert [int(part.sum()) for part in tenths(np.arange(100))] == [10] * 10
+    parts = tenths(np.array([5] * 50 + list(range(50))))
+    assert sum(int(part.sum()) for part in parts) == 100
+    assert sum(part[:50].any() for part in parts) == 1
 
 
 def test_stability_by_hand() -> None:
     same = np.array([0.2, 0.3, 0.5])
-    assert stability(same, same) == 0
+    assert stability_index(same, same) == 0
     moved = np.array([0.3, 0.3, 0.4])
-    assert stability(same, moved) == pytest.approx(0.1 * np.log(1.5) + (-0.1) * np.log(0.8))
-    assert np.isfinite(stability(same, np.array([0.0, 0.5, 0.5])))
+    assert stability_index(same, moved) == pytest.approx(0.1 * np.log(1.5) + (-0.1) * np.log(0.8))
+    assert np.isfinite(stability_index(same, np.array([0.0, 0.5, 0.5])))
