@@ -33,6 +33,7 @@ from limits.cli import (
     policy,
     referral,
     review,
+    risk,
     samples,
     services,
     snapshot,
@@ -59,7 +60,7 @@ app = typer.Typer(
 )
 for module in (
     demo, services, data, policy, review, gate, status, user, whatif, override, person, change, log, log_replay,
-    notices, referral, backtest, bench, samples, snapshot,
+    notices, referral, backtest, risk, bench, samples, snapshot,
 ):  # fmt: skip
     module.register(app)
 once.once_each(log.log)  # what is asked of the log is never less than what was named

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from limits.capacity import Capacity
 from limits.errors import InputError
 from limits.portfolio import Int, Portfolio
-from limits.risk.features import FEATURES, Real, read_features
+from limits.risk.features import FEATURES, read_features
+from limits.risk.record import Real
 from limits.risk.result import ALL_PPM, Risk
+from limits.risk.scoring import BLOCK_USERS, add_points, make_plan
 
 Points = Annotated[int, Field(ge=-100_000, le=100_000)]
 Edges = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False, max_length=100)]
@@ -110,10 +112,12 @@ class Scorecard(_Part):
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
         names = list(dict.fromkeys(name for one in self.characteristics for name in one.features))
-        features = read_features(portfolio, capacity, names)
+        plan = make_plan(names, [(one.features, one.edges, one.points) for one in self.characteristics])
         points = np.full(len(portfolio), self.base_points, dtype=np.int64)
-        for one in self.characteristics:
-            points += np.array(one.points, dtype=np.int64)[one.bins(features)]
+        for begin in range(0, len(portfolio), BLOCK_USERS):
+            rows = slice(begin, begin + BLOCK_USERS)
+            features = read_features(portfolio.take(rows), capacity.take(rows), names)
+            add_points(np.stack([features[name] for name in names]), plan, points[rows])
         table = np.array(self.probability_ppm, dtype=np.int64)
         probability = table[np.clip(points - self.points_from, 0, len(table) - 1)]
         cuts = np.array([band.points_from for band in self.bands[:-1]], dtype=np.int64)
