@@ -7,7 +7,9 @@ table that says the probability of a missed payment. Whole numbers throughout: a
 from limits.risk.features import FEATURES, Feature, read_features
 from limits.risk.result import Risk
 from limits.risk.scorecard import Band, Characteristic, Scorecard, parse_scorecard
+from limits.risk.warming import warm
 
 __all__ = [
     "FEATURES", "Band", "Characteristic", "Feature", "Risk", "Scorecard", "parse_scorecard", "read_features",
+    "warm",
 ]  # fmt: skip
