@@ -54,6 +54,31 @@ def capacity_command(
         say()
 
 
+@bench.command("risk")
+def risk_command(
+    model: Annotated[Path, typer.Option("--model", metavar="MODEL.json", show_default=False, help="The model file.")],
+    users: Annotated[int, typer.Option(min=1000, max=20_000_000, help="Users, drawn from the shipped clients.")] = (
+        1_000_000
+    ),
+    json: common.Json = False,
+) -> None:
+    """CPU time of scoring many users on one core, features included, and whether one user alone scores the same."""
+    from limits.bench.threads import one_thread
+
+    one_thread()
+    from limits.bench import risk_speed
+    from limits.cli.risk import read_model
+    from limits.terminal import print_json, say, table
+
+    common.load_scoring()
+    found = risk_speed.measure(read_model(model), users)
+    if json:
+        print_json(found.as_dict())
+        return
+    say(f"{found.users:,} users, one core", strong=True)
+    table(("what", "figure"), found.rows(), numbers=("figure",))
+
+
 @bench.command("season")
 def season_command(
     seeds: Annotated[int, typer.Option(min=1, max=10_000, help="Made-up portfolios of each kind.")] = 50,

@@ -153,6 +153,15 @@ def load_forecast() -> None:
     capacity.warm(lambda: note(COMPILING))
 
 
+def load_scoring() -> None:
+    """Loads what scores by a scorecard, and the forecast that it reads."""
+    from limits import risk
+    from limits.terminal import note
+
+    load_forecast()
+    risk.warm(lambda: note("compiling the scorecard, once on this machine; it takes some seconds"))
+
+
 @contextlib.contextmanager
 def only_existing() -> Iterator[None]:
     """Meanwhile no embedded database is made: an empty one in a wrong home would look like a log that was cut off."""

@@ -220,7 +220,7 @@ def _outcome(sample: Sample, data: Path | None) -> Any:
 def _capacity(sample: Sample) -> Any:
     from limits.capacity import estimate_capacity
 
-    common.load_forecast()
+    common.load_scoring()
     return estimate_capacity(sample.portfolio.cash_flow)
 
 

@@ -8,8 +8,9 @@ from limits.risk.features import FEATURES, Feature, read_features
 from limits.risk.losing import MOST_NAMED, Loss, losses, points_lost
 from limits.risk.result import Risk
 from limits.risk.scorecard import Band, Characteristic, Scorecard, parse_scorecard
+from limits.risk.warming import warm
 
 __all__ = [
     "FEATURES", "MOST_NAMED", "Band", "Characteristic", "Feature", "Loss", "Risk", "Scorecard", "losses",
-    "parse_scorecard", "points_lost", "read_features",
+    "parse_scorecard", "points_lost", "read_features", "warm",
 ]  # fmt: skip

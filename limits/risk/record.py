@@ -46,12 +46,16 @@ _RECENCY = np.array(RECENCY, dtype=np.int64)
 
 def read_record(portfolio: Portfolio) -> Real:
     """Every feature of RECORD_FEATURES (len(RECORD_FEATURES), n), NaN where it is not known."""
-    record: PaymentRecord = portfolio.payment_record
-    found = np.full((len(RECORD_FEATURES), len(portfolio)), np.nan)
+    return record_features(portfolio.payment_record, portfolio.days_past_due, portfolio.credit_limit)
+
+
+def record_features(record: PaymentRecord, late_today: Int, limits: Int) -> Real:
+    """The same of a record, the days past due today and the limits (n,)."""
+    found = np.full((len(RECORD_FEATURES), len(record)), np.nan)
     one, two = len(DELAYS), len(DELAYS) + len(BALANCES)
     held, balance, repaid = _fixed(record.held), _fixed(record.balance), _fixed(record.repaid)
-    _delays(held, _fixed(record.days_past_due), _fixed(portfolio.days_past_due), found[:one])
-    _balances(held, balance, repaid, _fixed(portfolio.credit_limit), found[one:two])
+    _delays(held, _fixed(record.days_past_due), _fixed(late_today), found[:one])
+    _balances(held, balance, repaid, _fixed(limits), found[one:two])
     _payments(held, balance, repaid, found[two:])
     return found
 

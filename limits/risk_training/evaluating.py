@@ -9,6 +9,7 @@ import numpy as np
 
 from limits.capacity import Capacity
 from limits.errors import InputError
+from limits.money import EXPONENTS, major
 from limits.portfolio import Bool, Int, Portfolio
 from limits.risk import Risk, Scorecard
 from limits.risk.result import ALL_PPM
@@ -60,7 +61,7 @@ def evaluate(
     return Evaluation(
         of(slice(None)),
         {_percent(risk.probability_ppm[rows]): of(rows) for rows in chances},
-        {_amounts(portfolio.credit_limit[rows]): of(rows) for rows in limits},
+        {_amounts(portfolio.credit_limit[rows], EXPONENTS[portfolio.currency]): of(rows) for rows in limits},
         {name: of(risk.band == at) for at, name in enumerate(risk.bands) if (risk.band == at).any()},
     )
 
@@ -81,5 +82,5 @@ def _percent(ppm: Int) -> str:
     return f"{ppm.min() / ALL_PPM:.1%} to {ppm.max() / ALL_PPM:.1%}"
 
 
-def _amounts(minor: Int) -> str:
-    return f"{minor.min() / 100:,.0f} to {minor.max() / 100:,.0f}"
+def _amounts(minor: Int, exponent: int) -> str:
+    return f"{major(int(minor.min()), exponent)} to {major(int(minor.max()), exponent)}"

@@ -196,8 +196,9 @@ def alone(columns: Real, missed: Bool) -> list[Alone]:
 
 def choose(columns: Real, missed: Bool, recipe: Recipe) -> tuple[list[int], dict[int, str]]:
     """The columns that are kept, and why each other one is not: sign, collinearity, gain; the least goes first."""
-    kept = [at for at in range(columns.shape[1]) if np.ptp(columns[:, at]) > 0]
-    why = {at: "the same for all" for at in range(columns.shape[1]) if at not in kept}
+    point = np.log(2.0) / recipe.points_to_double
+    kept = [at for at in range(columns.shape[1]) if np.ptp(columns[:, at]) >= point]
+    why = {at: "its bins are not a point apart" for at in range(columns.shape[1]) if at not in kept}
     while len(kept) > 1:
         found = dict(zip(kept, alone(columns[:, kept], missed), strict=True))
         bad = [at for at, one in found.items() if one.fault(recipe)]

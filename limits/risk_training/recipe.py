@@ -78,7 +78,7 @@ class Recipe:
     smoothness: float = 60.0
     shrinkage: float = 1.0
     one_way: float = 500.0
-    least_gain: float = 0.0
+    least_gain: float = 1.0
     most_inflation: float = 10.0
     points_to_double: int = 40
     base_points: int = 600
