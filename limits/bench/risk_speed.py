@@ -65,7 +65,7 @@ def measure(scorecard: Scorecard, users: int) -> RiskSpeed:
 
 def _in_blocks(portfolio: Any, capacity: Any, names: list[str]) -> None:
     """As scoring reads them."""
-    from limits.risk.scoring import BLOCK_USERS
+    from limits.risk.scorecard import BLOCK_USERS
 
     for begin in range(0, len(portfolio), BLOCK_USERS):
         rows = slice(begin, begin + BLOCK_USERS)

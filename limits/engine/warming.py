@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from limits import capacity
+from limits import capacity, risk
 from limits.casebook.users import make_portfolio
 from limits.decision import review
 from limits.dispositions import dispose
@@ -14,6 +14,7 @@ from limits.store import entries, policies, rows, snapshots
 def warm(tell: Callable[[], object] = lambda: None) -> None:
     """Makes everything ready that deciding and applying a shard run; ``tell`` as for ``limits.capacity.warm``."""
     capacity.warm(tell)
+    risk.warm(tell)
     policy = policies.read_pack("standard")[-1]
     portfolio = make_portfolio()
     decisions = review(portfolio, policy)

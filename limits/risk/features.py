@@ -13,7 +13,7 @@ import numpy as np
 from limits.capacity import Capacity
 from limits.capacity.result import FORECASTS
 from limits.portfolio import UNKNOWN, Portfolio
-from limits.risk.record import RECORD_FEATURES, Real, read_record
+from limits.risk.names import RECORD_FEATURES, Real
 
 Read = Callable[[Portfolio, Capacity], Real]
 
@@ -43,9 +43,14 @@ def _share(part: Any, whole: Any, known: Any = True) -> Real:
     return found
 
 
+def _record(portfolio: Portfolio) -> dict[str, Real]:
+    from limits.risk.record import read_record  # here, for it loads the kernels and not everybody scores
+
+    return dict(zip(RECORD_FEATURES, read_record(portfolio), strict=True))
+
+
 def _of_record(name: str, portfolio: Portfolio, capacity: Capacity) -> Real:
-    found: Real = read_record(portfolio)[RECORD_FEATURES.index(name)]
-    return found
+    return _record(portfolio)[name]
 
 
 def _credit_limit(portfolio: Portfolio, capacity: Capacity) -> Real:
@@ -151,5 +156,5 @@ FEATURES: Mapping[str, Feature] = MappingProxyType(
 
 def read_features(portfolio: Portfolio, capacity: Capacity, names: Sequence[str]) -> dict[str, Real]:
     """The features of these names (n,). KeyError for a name that there is not."""
-    record = dict(zip(RECORD_FEATURES, read_record(portfolio), strict=True)) if set(names) & set(_RECORD) else {}
+    record = _record(portfolio) if set(names) & set(_RECORD) else {}
     return {name: record[name] if name in record else FEATURES[name].read(portfolio, capacity) for name in names}

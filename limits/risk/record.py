@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from limits.capacity.kernels import kernel
 from limits.portfolio import STATEMENTS, Int, PaymentRecord, Portfolio
-
-Real = NDArray[np.float64]
+from limits.risk.names import BALANCES, DELAYS, RECORD_FEATURES, Real
 
 #: How much a delay counts by the age of its statement, percent: the newest in full.
 RECENCY = (100, 70, 50, 35, 25, 18)
@@ -22,23 +21,6 @@ RECENCY = (100, 70, 50, 35, 25, 18)
 SMALL_PERCENT, FULL_PERCENT = 6, 99
 #: The largest share of a bill that is told apart: twice the bill.
 MOST_SHARE = 2.0
-
-DELAYS = (
-    "days_past_due_now", "delay_weighted", "delay_total", "delay_worst", "statements_late", "statements_since_late",
-    "delay_rise",
-)  # fmt: skip
-BALANCES = (
-    "balance_now", "credit_left", "utilisation_now", "utilisation_mean", "utilisation_highest", "utilisation_trend",
-    "balance_spread", "utilisation_before", "used_newest", "used_before", "used_third", "used_fourth", "used_total",
-    "statements_empty",
-)  # fmt: skip
-PAYMENTS = (
-    "repaid_newest", "repaid_three", "repaid_total", "repaid_largest", "repaid_smallest", "paid_share",
-    "paid_share_lowest", "paid_share_newest", "paid_share_second", "paid_share_third", "paid_share_fourth",
-    "paid_share_fifth", "payments_small", "payments_none", "payments_full",
-)  # fmt: skip
-#: Every feature that is read here, in the order of ``read_record``.
-RECORD_FEATURES = (*DELAYS, *BALANCES, *PAYMENTS)
 
 #: As an array: a kernel takes it for a constant.
 _RECENCY = np.array(RECENCY, dtype=np.int64)

@@ -14,9 +14,11 @@ from limits.capacity import Capacity
 from limits.errors import InputError
 from limits.portfolio import Int, Portfolio
 from limits.risk.features import FEATURES, read_features
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk.result import ALL_PPM, Risk
-from limits.risk.scoring import BLOCK_USERS, add_points, make_plan
+
+#: Users scored at a time, so that their features stay near the processor; changes no result.
+BLOCK_USERS = 8_192
 
 Points = Annotated[int, Field(ge=-100_000, le=100_000)]
 Edges = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False, max_length=100)]
@@ -127,6 +129,8 @@ class Scorecard(_Part):
         return self._risk(self._points(features))
 
     def _points(self, features: dict[str, Real]) -> Int:
+        from limits.risk.scoring import add_points, make_plan  # here, for it loads the kernels and not everybody scores
+
         plan = make_plan(self.features, [(one.features, one.edges, one.points) for one in self.characteristics])
         points = np.full(len(features[self.features[0]]), self.base_points, dtype=np.int64)
         add_points(np.stack([features[name] for name in self.features]), plan, points)

@@ -9,10 +9,7 @@ import numpy as np
 
 from limits.capacity.kernels import kernel
 from limits.portfolio import Int
-from limits.risk.record import Real
-
-#: Users scored at a time, so that their features stay near the processor; changes no result.
-BLOCK_USERS = 8_192
+from limits.risk.names import Real
 
 
 class Plan(NamedTuple):

@@ -8,7 +8,8 @@ import numpy as np
 
 from limits.capacity.kernels import when_compiling
 from limits.portfolio import PaymentRecord
-from limits.risk.record import RECORD_FEATURES, record_features
+from limits.risk.names import RECORD_FEATURES
+from limits.risk.record import record_features
 from limits.risk.scoring import add_points, make_plan
 
 

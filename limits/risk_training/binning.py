@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from limits.portfolio import Bool, Int
 from limits.risk.features import FEATURES
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk_training.recipe import Recipe
 
 #: The direction in which risk grows with a feature, by ``Feature.worse``.

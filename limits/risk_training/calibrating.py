@@ -10,7 +10,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import StratifiedKFold
 
 from limits.portfolio import Bool, Int
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk.result import ALL_PPM
 from limits.risk_training.fitting import regress
 from limits.risk_training.metrics import LEAST

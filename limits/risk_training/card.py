@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from limits.portfolio import Bool, Int, Portfolio
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk_training.binning import evidence
 from limits.risk_training.calibrating import Calibration
 from limits.risk_training.fitting import Fitted

@@ -13,7 +13,7 @@ from statsmodels.stats.outliers_influence import variance_inflation_factor
 from limits.errors import InputError
 from limits.portfolio import Bool, Int
 from limits.risk.features import FEATURES
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk_training.binning import DIRECTION, Bins, make_bins
 from limits.risk_training.recipe import KIND, Recipe
 from limits.risk_training.tables import Shape, fit_tables

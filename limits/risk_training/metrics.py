@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from limits.portfolio import Bool, Int
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk.result import ALL_PPM
 
 #: Figures by name, as they are printed.

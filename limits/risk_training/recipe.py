@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limits.risk.record import BALANCES, DELAYS, PAYMENTS
+from limits.risk.names import BALANCES, DELAYS, PAYMENTS
 
 #: Characteristics by the features that are read together; those that carry nothing in the data are left out.
 CANDIDATES: tuple[tuple[str, ...], ...] = (

@@ -12,7 +12,7 @@ from limits.errors import InputError
 from limits.portfolio import Bool, Portfolio
 from limits.risk import Scorecard, read_features
 from limits.risk.features import FEATURES
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk_training.binning import bin_of
 from limits.risk_training.evaluating import check_currency, judged
 from limits.risk_training.metrics import Judged

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import optimize, sparse
 
 from limits.portfolio import Bool, Int
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk_training.recipe import Recipe
 
 #: Times that isotonic regression goes along both features of a table, and what an empty cell weighs in it.

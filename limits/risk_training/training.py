@@ -16,7 +16,7 @@ from limits.errors import InputError
 from limits.portfolio import Bool, Int, Portfolio
 from limits.risk import Scorecard, parse_scorecard
 from limits.risk.features import FEATURES, read_features
-from limits.risk.record import Real
+from limits.risk.names import Real
 from limits.risk.result import ALL_PPM
 from limits.risk_training.calibrating import Calibration, Curve, calibrate, points_at
 from limits.risk_training.card import Evidence, card
