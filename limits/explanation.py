@@ -15,7 +15,7 @@ from limits.capacity import Method
 from limits.ceilings import CEILINGS
 from limits.money import major, money
 from limits.reasons import Reason
-from limits.store.log import LogEntry, Times, reason_code, reason_text
+from limits.store.log import Consent, LogEntry, Times, reason_code, reason_text
 from limits.terminal import say
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ WORDS = {
         "unlogged": "none: worked out now, nothing was changed",
         "times": "Times",
         "times_text": "decided {decided}, applied {applied}",
+        "approval": "Approval",
+        "proposed_by": "policy proposed by {actor} (connected as {session}), {at}",
+        "approved_by": "policy approved by {actor} (connected as {session}), {at}",
+        "released_by": "review released by {actor} (connected as {session}), {at}",
         "score": "Score",
         "score_text": "{points} points: within {months} months {probability} miss a payment; band {band}",
         "score_model": "by the scorecard {model}, sha256 {digest}",
@@ -105,6 +109,10 @@ WORDS = {
         "unlogged": "无：现在算出，未作任何更改",
         "times": "时间",
         "times_text": "{decided} 作出决定，{applied} 生效",
+        "approval": "批准",
+        "proposed_by": "政策由 {actor}（连接身份 {session}）提出，{at}",
+        "approved_by": "政策由 {actor}（连接身份 {session}）批准，{at}",
+        "released_by": "审查由 {actor}（连接身份 {session}）放行，{at}",
         "score": "评分",
         "score_text": "{points} 分：{months} 个月内逾期的可能性为 {probability}；等级 {band}",
         "score_model": "评分卡 {model}，sha256 {digest}",
@@ -115,8 +123,8 @@ WORDS = {
 }
 
 
-def show(entry: LogEntry, language: str = "en", times: Times | None = None) -> None:
-    """Print the decision; ``times``: when it was made and applied, where that is known."""
+def show(entry: LogEntry, language: str = "en", times: Times | None = None, consents: Sequence[Consent] = ()) -> None:
+    """Print the decision; ``times``: when it was made and applied, where known; ``consents``: who stood for it."""
     words = WORDS[language]
     action = words[entry.outcome]
     say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
@@ -131,6 +139,11 @@ def show(entry: LogEntry, language: str = "en", times: Times | None = None) -> N
         decided, applied = (f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in (times.decided_at, times.applied_at))
         text = words["times_text"].format(decided=decided, applied=applied)
         say(f"  {_pad(words['times'], width)}  {text}")
+    for place, one in enumerate(consents):
+        at = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
+        text = words[f"{one.what}_by"].format(actor=one.actor, session=one.login, at=at)
+        name = "" if place else words["approval"]
+        say(f"  {_pad(name, width)}  {text}" + (f": {one.reason}" if one.reason else ""))
 
 
 def show_score(score: Score | str, language: str = "en") -> None:

@@ -18,6 +18,7 @@ from limits import merkle
 from limits.entry import FIELDS, NONE, BatchRecord, Entries, decode, record_digest
 from limits.errors import EntryError
 from limits.log_finding import Finding
+from limits.merkle import Hashes
 from limits.portfolio import UNBOUNDED, Bool, Dates, Int
 
 Bytes = NDArray[np.uint8]
@@ -133,7 +134,7 @@ class Stored:
     sequence: Int
     body: Bytes
     offsets: Int
-    leaves: list[bytes]
+    leaves: Hashes
     table: Table | None = None
 
     def __len__(self) -> int:

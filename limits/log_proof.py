@@ -14,7 +14,6 @@ from limits import checkpoint, merkle
 from limits.checkpoint import Checkpoint, PublicKey
 from limits.entry import BatchRecord, Entries, decode, record_digest
 from limits.errors import EntryError, InputError
-from limits.merkle import HASH_BYTES
 
 INCLUSION = "limits proof 1"
 CONSISTENCY = "limits consistency 1"
@@ -24,33 +23,23 @@ class Tree:
     """A tree with all its levels, for proofs of many leaves: 64 bytes for each leaf."""
 
     def __init__(self, leaves: Sequence[bytes]) -> None:
-        self._levels = [b"".join(leaves)]
-        while len(self._levels[-1]) > HASH_BYTES:
-            self._levels.append(_above(self._levels[-1]))
+        self._levels = [merkle.together(leaves)]
+        while len(self._levels[-1]) > 1:
+            self._levels.append(merkle.parents(self._levels[-1]))
 
     @property
     def root(self) -> bytes:
         """The root; that of no leaves without one."""
-        return self._levels[-1] or merkle.EMPTY
+        return merkle.root(self._levels[-1])
 
     def inclusion(self, index: int) -> list[bytes]:
         """The proof that leaf ``index`` stands in the tree, as ``merkle.inclusion`` makes it."""
         path = []
         for level in self._levels[:-1]:
-            at = (index ^ 1) * HASH_BYTES
-            if at < len(level):
-                path.append(level[at : at + HASH_BYTES])
+            if (neighbour := index ^ 1) < len(level):
+                path.append(level[neighbour].tobytes())
             index >>= 1
         return path
-
-
-def _above(level: bytes) -> bytes:
-    whole = len(level) // (2 * HASH_BYTES) * 2 * HASH_BYTES
-    pairs = (
-        merkle.node_hash(level[at : at + HASH_BYTES], level[at + HASH_BYTES : at + 2 * HASH_BYTES])
-        for at in range(0, whole, 2 * HASH_BYTES)
-    )
-    return b"".join(pairs) + level[whole:]
 
 
 # Inclusion --------------------------------------------------------------------------------------

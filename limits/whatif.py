@@ -223,17 +223,7 @@ def apply_changes(portfolio: Portfolio, changes: Sequence[Change]) -> Portfolio:
     """
     for change in changes:
         portfolio = _APPLY[INPUTS[change.name].kind](portfolio, change)
-        if change.name in ("balance", "utilisation"):
-            portfolio = _with_newest_statement(portfolio)
     return portfolio
-
-
-def _with_newest_statement(portfolio: Portfolio) -> Portfolio:
-    """The newest statement of the payment record with the balance that is supposed, where there is one."""
-    record = portfolio.payment_record
-    balance = record.balance.copy()
-    balance[:, 0] = np.where((record.held > 0) & (portfolio.balance != UNKNOWN), portfolio.balance, balance[:, 0])
-    return _with(portfolio, payment_record=dataclasses.replace(record, balance=balance))
 
 
 def _with(portfolio: Portfolio, **columns: Any) -> Portfolio:

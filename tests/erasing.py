@@ -29,6 +29,7 @@ TODAY = dt.datetime.now(dt.UTC).date()
 KEPT = {
     "users", "credit_lines", "adjustment_log", "archived_lines", "outbox", "pending_changes", "notices", "overrides",
     "review_exceptions", "shards", "challenger_failures", "erasures", "erasure_proposals",
+    "person_sets",
 }  # fmt: skip
 #: A portfolio whose raises are cut by a budget.
 BUDGET = {"breakers__population_bps": "1000000\n\n[budget]\nexposure_bps = 2000"}

@@ -158,6 +158,7 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
     with database.connect("worker", "limits doctor") as conn:
         yield from _approval(conn, settings)
         yield from _processes(conn)
+        yield doctor_log.hashing()
         yield from doctor_log.findings(conn, settings)
         yield from _schedules(conn, settings)
         yield from _switch(conn)

@@ -63,6 +63,15 @@ def guards(conn: Connection) -> Finding:
     return Finding("guards", "fail", says, f"{look}; then {again}")
 
 
+def hashing() -> Finding:
+    """By which way many entries are hashed; both come to the same."""
+    from limits.hashing import compiled
+
+    if compiled():
+        return Finding("hashing", "ok", "compiled code calls the libcrypto that hashlib calls")
+    return Finding("hashing", "ok", "hashlib, called for each entry: this Python does not show its libcrypto")
+
+
 def _waiting(state: State) -> Iterator[Finding]:
     """Batches that are refused or late."""
     if state.refused:

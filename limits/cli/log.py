@@ -116,7 +116,7 @@ def show_entry(
     lang: common.Language = common.Lang.EN,
     json: common.Json = False,
 ) -> None:
-    """One decision in full: every ceiling, the forecast, the evidence, the policy."""
+    """One decision in full: every ceiling, the forecast, the evidence, the policy and who stood for it."""
     from limits import explanation
     from limits.store import log as store
     from limits.terminal import print_json
@@ -124,10 +124,12 @@ def show_entry(
     with common.database() as database, database.connect("auditor", "limits log show") as conn:
         found = store.entry(conn, entry_id)
         times = store.times(conn, entry_id)
+        consents = store.consents(conn, entry_id)
     if json:
-        print_json(found.as_dict() | {"record": times and times.as_dict()})
+        said = {"record": times and times.as_dict(), "consents": [one.as_dict() for one in consents]}
+        print_json(found.as_dict() | said)
     else:
-        explanation.show(found, lang.value, times)
+        explanation.show(found, lang.value, times, consents)
 
 
 @log.command("explain", hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -69,19 +69,24 @@ def set_person(
 
 @person.command("show")
 def show_person(user_id: UserId, json: common.Json = False) -> None:
-    """The reference of a user, who set it and when."""
+    """The reference of a user, who set it and when, and who had set one before."""
     from limits.store import persons
     from limits.terminal import note, print_json, say
 
     with common.database() as database, database.connect("operations", "limits person show") as conn:
-        found = persons.get(conn, user_id)
+        found, settings = persons.get(conn, user_id), persons.settings(conn, user_id)
     if json:
-        print_json(
-            {"user_id": user_id, "reference": found.reference, "set_at": found.set_at.isoformat(), "actor": found.actor}
-        )
+        print_json({
+            "user_id": user_id, "reference": found.reference, "set_at": found.set_at.isoformat(), "actor": found.actor,
+            "settings": [
+                {"set_at": one.set_at.isoformat(), "actor": one.actor, "login": one.login} for one in settings
+            ],
+        })  # fmt: skip
     else:
         say(found.reference)
         note(f"set {found.set_at:%Y-%m-%d %H:%M:%S} UTC by {found.actor}")
+        for one in settings[1:]:
+            note(f"another one was set {one.set_at:%Y-%m-%d %H:%M:%S} UTC by {one.actor}")
 
 
 @person.command("find")

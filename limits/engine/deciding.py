@@ -31,8 +31,8 @@ CORE = (
     "capacity/forecasting", "capacity/combining", "capacity/seasonal", "capacity/result", "capacity/estimate",
     "capacity/reading", "capacity/prior", "policy", "reasons", "ceilings/__init__", "ceilings/common",
     "ceilings/maxima", "ceilings/repayment", "ceilings/exposure", "ceilings/integrity", "ceilings/terms",
-    "ceilings/data", "ceilings/risk", "risk/features", "risk/result", "risk/scorecard", "risk/fitting", "decision",
-    "dispositions",
+    "ceilings/data", "ceilings/risk", "risk/features", "risk/record", "risk/scoring", "risk/result",
+    "risk/scorecard", "risk/fitting", "decision", "dispositions",
 )  # fmt: skip
 
 #: Stands for the share of a limit that there was not.

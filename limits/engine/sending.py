@@ -7,24 +7,16 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import stat
-import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from limits.errors import DeliveryFailed, InputError
+from limits.store.outside import refused, sync_folder
 
 #: How long a command may take for one message, in seconds: less than a service is given to stop.
 COMMAND_SECONDS = 20.0
-
-#: Of what a failing command says, at most so many bytes are read.
-SAID_BYTES = 2000
-
-#: Variables that may hold a password, and are not for the command.
-SECRET = frozenset({"LIMITS_DATABASE_URL", "LIMITS_BROKER_URL"})
 
 Message = Mapping[str, Any]
 
@@ -70,7 +62,7 @@ class ToFile:
                     raise InputError(f"{self._path} is not a file that lines can be added to; use --command")
                 yield file
             if new:
-                _sync_folder(self._path.parent)
+                sync_folder(self._path.parent)
         except OSError as error:
             raise InputError(f"cannot write {self._path}: {error.strerror or error}") from error
 
@@ -92,34 +84,9 @@ class ToCommand:
     def send(self, messages: Sequence[Message]) -> None:
         """DeliveryFailed with what the command said where it did not accept a message."""
         for message in messages:
-            self._send(message)
-
-    def _send(self, message: Message) -> None:
-        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-            given.write(f"{_line(message)}\n".encode())
-            given.seek(0)
-            try:
-                process = subprocess.Popen(
-                    self._arguments,
-                    stdin=given,
-                    stdout=subprocess.DEVNULL,
-                    stderr=said,
-                    env={name: value for name, value in os.environ.items() if name not in SECRET},
-                    start_new_session=True,
-                )
-            except OSError as error:
-                raise DeliveryFailed(f"{self._arguments[0]} cannot be started: {error.strerror or error}") from error
-            try:
-                code = process.wait(self._seconds)
-            except subprocess.TimeoutExpired:
-                raise DeliveryFailed(f"{self._arguments[0]} took longer than {self._seconds:g} s") from None
-            finally:
-                if process.poll() is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
-            if code != 0:
-                raise DeliveryFailed(f"{self._arguments[0]} left with {code}{_last_words(said)}")
+            why = refused(self._arguments, f"{_line(message)}\n".encode(), seconds=self._seconds)
+            if why is not None:
+                raise DeliveryFailed(why)
 
 
 def split_command(command: str) -> list[str]:
@@ -147,20 +114,3 @@ def _torn(descriptor: int) -> bool:
     """Whether the file ends in the middle of a line."""
     size = os.fstat(descriptor).st_size
     return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file is only there after a power cut when its folder is on the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _last_words(said: IO[bytes]) -> str:
-    """The last line of what a command said, for a message."""
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(size - SAID_BYTES, 0))
-    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    return f": {lines[-1][:200]}" if lines else ""

@@ -8,7 +8,8 @@ import numpy as np
 
 from limits.capacity import Capacity
 from limits.portfolio import Int, Portfolio
-from limits.risk.features import FEATURES, Real, read_features
+from limits.risk.features import FEATURES, read_features
+from limits.risk.record import Real
 from limits.risk.scorecard import Scorecard
 
 #: Characteristics that are named to a user, at most. Comment 9(b)(2)-1 to Regulation B: more than four are not likely

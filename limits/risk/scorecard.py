@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from limits.capacity import Capacity
 from limits.errors import InputError
 from limits.portfolio import Int, Portfolio
-from limits.risk.features import FEATURES, Real, read_features
+from limits.risk.features import FEATURES, read_features
+from limits.risk.record import Real
 from limits.risk.result import ALL_PPM, Risk
+from limits.risk.scoring import BLOCK_USERS, add_points, make_plan
 
 Points = Annotated[int, Field(ge=-100_000, le=100_000)]
 Edges = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False, max_length=100)]
@@ -114,13 +116,23 @@ class Scorecard(_Part):
 
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
-        return self.score_features(read_features(portfolio, capacity, self.features))
+        points = np.empty(len(portfolio), dtype=np.int64)
+        for begin in range(0, len(portfolio), BLOCK_USERS):
+            rows = slice(begin, begin + BLOCK_USERS)
+            points[rows] = self._points(read_features(portfolio.take(rows), capacity.take(rows), self.features))
+        return self._risk(points)
 
     def score_features(self, features: dict[str, Real]) -> Risk:
         """The risk of users by their features (n,)."""
+        return self._risk(self._points(features))
+
+    def _points(self, features: dict[str, Real]) -> Int:
+        plan = make_plan(self.features, [(one.features, one.edges, one.points) for one in self.characteristics])
         points = np.full(len(features[self.features[0]]), self.base_points, dtype=np.int64)
-        for one in self.characteristics:
-            points += np.array(one.points, dtype=np.int64)[one.bins(features)]
+        add_points(np.stack([features[name] for name in self.features]), plan, points)
+        return points
+
+    def _risk(self, points: Int) -> Risk:
         table = np.array(self.probability_ppm, dtype=np.int64)
         probability = table[np.clip(points - self.points_from, 0, len(table) - 1)]
         cuts = np.array([band.points_from for band in self.bands[:-1]], dtype=np.int64)

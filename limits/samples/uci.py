@@ -215,3 +215,19 @@ def _cash_flow(payments: Int) -> CashFlow:
     return CashFlow(
         months=np.arange(last - STATEMENTS + 1, last + 1), observed=np.ones(shape, dtype=np.bool_), **amounts
     )
+
+
+#: Names of the codes of who the clients are, as the data set describes them.
+_SEX = {1: "male", 2: "female"}
+_EDUCATION = {1: "graduate school", 2: "university", 3: "high school", 4: "other"}
+_MARRIAGE = {1: "married", 2: "single", 3: "other"}
+_AGES = {20: "below 30", 30: "30 to 39", 40: "40 to 49", 50: "50 to 59", 60: "60 and above"}
+
+
+def groups(protected: Protected) -> dict[str, tuple[Int, dict[int, str]]]:
+    """For a report on fairness: the codes (n,) of each attribute and the names of the codes."""
+    age = np.clip(protected.age // 10 * 10, min(_AGES), max(_AGES))
+    return {
+        "sex": (protected.sex, _SEX), "age": (age, _AGES), "education": (protected.education, _EDUCATION),
+        "marriage": (protected.marriage, _MARRIAGE),
+    }  # fmt: skip

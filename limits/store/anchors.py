@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shlex
-import signal
-import subprocess
-import tempfile
 import threading
 import urllib.error
 import urllib.request
-from typing import IO, Any
+from typing import Any
 
 from limits.errors import AnchorFailed
+from limits.store.outside import refused
 
 #: How long the anchor may take, in seconds: sealing waits for it, and must come round within half a minute.
 ANCHOR_SECONDS = 8.0
-
-#: Variables that may hold a password, and are not for the command.
-_SECRET = frozenset({"LIMITS_DATABASE_URL", "LIMITS_BROKER_URL", "LIMITS_LOG_ANCHOR"})
 
 
 class Anchor:
@@ -35,7 +28,9 @@ class Anchor:
         if self._target.startswith(("http://", "https://")):
             self._post(note)
         else:
-            _run(shlex.split(self._target), note, self._seconds)
+            why = refused(shlex.split(self._target), note.encode(), seconds=self._seconds)
+            if why is not None:
+                raise AnchorFailed(why)
 
     def _post(self, note: str) -> None:
         """In a thread, because a server that answers one byte at a time keeps within every timeout of a socket."""
@@ -74,39 +69,3 @@ def _posted(url: str, note: str, seconds: float) -> str | None:
         return f"the anchor cannot be reached: {getattr(reason, 'strerror', None) or type(reason).__name__}"
     except Exception as error:  # noqa: BLE001 (http.client.HTTPException and whatever a server provokes)
         return f"the anchor gave an answer that cannot be read: {type(error).__name__}"
-
-
-def _run(arguments: list[str], note: str, seconds: float) -> None:
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-        given.write(note.encode())
-        given.seek(0)
-        try:
-            process = subprocess.Popen(
-                arguments,
-                stdin=given,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                env={name: value for name, value in os.environ.items() if name not in _SECRET},
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise AnchorFailed(f"{arguments[0]} cannot be started: {error.strerror or error}") from None
-        try:
-            code = process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AnchorFailed(f"{arguments[0]} took longer than {seconds:g} s") from None
-        finally:
-            if process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if code != 0:
-            raise AnchorFailed(f"{arguments[0]} left with {code}{_last_words(said)}")
-
-
-def _last_words(said: IO[bytes]) -> str:
-    """The last line of what a command said."""
-    size = said.seek(0, os.SEEK_END)
-    said.seek(max(size - 2000, 0))
-    lines = [line.strip() for line in said.read().decode(errors="replace").splitlines() if line.strip()]
-    return f": {lines[-1][:200]}" if lines else ""

@@ -29,10 +29,10 @@ from limits.log_finding import Finding, Report
 from limits.store import archives, proof_file, proving
 from limits.store.archive_check import Archive, digest_of, read
 from limits.store.archives import Month, last_day, name_of
-from limits.store.checkpoint_file import sync_folder
 from limits.store.db import Connection, Database
 from limits.store.failpoints import reach
 from limits.store.logged_rows import Reader
+from limits.store.outside import sync_folder
 from limits.store.queries import query
 from limits.store.verifying import one_state
 

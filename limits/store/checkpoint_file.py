@@ -18,6 +18,7 @@ from typing import IO, Self
 from limits import checkpoint
 from limits.errors import CheckpointError, SealBusy, SealError
 from limits.store.failpoints import reach
+from limits.store.outside import sync_folder
 
 _NEW_FILE = "limits log seal --new-file"
 _LONGEST_NOTE = 64 * 1024  # bytes, with all its signatures
@@ -133,15 +134,6 @@ class CheckpointFile:
             "database: an older state of the database was restored, or its newest checkpoints were removed; nothing is "
             "signed before somebody has found out what is lost"
         )
-
-
-def sync_folder(folder: Path) -> None:
-    """A new file is only there after a power cut when its folder is on the disk too."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def last_note(path: Path) -> str:

@@ -25,7 +25,7 @@ class Batch:
 def batch(rows: Rows) -> Batch:
     """The rows as a batch of the log, in their order. ValueError when they are no decisions."""
     body, offsets = encode(entries(rows))
-    root = merkle.root(merkle.leaf_hashes(body.data, offsets))
+    root = merkle.root(merkle.leaf_hashes(body, offsets))
     return Batch(decision_rows.with_field(rows, body, offsets), root)
 
 

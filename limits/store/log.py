@@ -245,6 +245,27 @@ def times(conn: psycopg.Connection[Any], entry_id: int) -> Times | None:
     return None if record is None else Times(record.decided_at, record.applied_at)
 
 
+@dataclass(frozen=True)
+class Consent:
+    """That somebody ``proposed`` or ``approved`` the policy of an entry, or ``released`` its review, and why."""
+
+    what: str
+    at: dt.datetime
+    actor: str
+    login: str
+    reason: str
+
+    def as_dict(self) -> dict[str, str]:
+        """For a machine."""
+        return dataclasses.asdict(self) | {"at": self.at.isoformat()}
+
+
+def consents(conn: psycopg.Connection[Any], entry_id: int) -> list[Consent]:
+    """Who stood for an entry before it was made, oldest first."""
+    with conn.cursor(row_factory=class_row(Consent)) as cursor:
+        return cursor.execute(query("log_entry_approvals"), {"entry_id": entry_id}).fetchall()
+
+
 def newest(conn: psycopg.Connection[Any], user_id: int, as_of: dt.date | None = None) -> LogEntry | None:
     """The newest entry of a user, as of ``as_of`` or before it."""
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:

@@ -17,6 +17,7 @@ from limits import log_rows, merkle
 from limits.entry import FIELDS, ZEROS, BatchRecord
 from limits.errors import EntryError, MigrationError
 from limits.log_check import OWN, SHARED, Batch, Stored, Table
+from limits.merkle import Hashes
 from limits.portfolio import UNBOUNDED, Bool, Int
 from limits.store.db import Connection
 from limits.store.queries import query
@@ -193,7 +194,7 @@ class _Entries:
     shared_ends: Int
     entries: Bytes
     offsets: Int
-    leaves: list[bytes]
+    leaves: Hashes
 
     def __len__(self) -> int:
         return len(self.rules)
@@ -226,7 +227,7 @@ class _Entries:
         offsets = np.concatenate([[0], np.maximum(lengths, 0)]).cumsum()
         entries = np.empty(int(offsets[-1]), dtype=np.uint8)
         log_rows.gather(body, at, offsets, entries)
-        leaves = merkle.leaf_hashes(entries.data, offsets)
+        leaves = merkle.leaf_hashes(entries, offsets)
         return cls(named, known, ceilings, rules, body, starts, ends, entries, offsets, leaves)
 
     def part(self, start: int, stop: int) -> Stored:

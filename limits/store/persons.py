@@ -41,6 +41,15 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """That the reference of a user was set: when, by whom, by which login of the database."""
+
+    set_at: dt.datetime
+    actor: str
+    login: str
+
+
+@dataclass(frozen=True)
 class Proposal:
     """Somebody asked for a user to be erased, and nobody else has agreed yet."""
 
@@ -85,7 +94,7 @@ def clean(text: str) -> str:
 
 
 def put(conn: Connection, user_id: int, reference: str, *, actor: str) -> None:
-    """Keeps the reference of a user, in place of the one before (role operations).
+    """Keeps the reference of a user, in place of the one before (role operations); who did so stays for good.
 
     ErasureRefused for a user who is not there or was erased.
     """
@@ -118,6 +127,12 @@ def get(conn: Connection, user_id: int) -> Person:
     except InvalidTag:
         raise DatabaseError(f"the reference of user {user_id} is not what was sealed; set it anew") from None
     return Person(user_id, text, set_at, actor)
+
+
+def settings(conn: Connection, user_id: int) -> list[Setting]:
+    """Each time that the reference of a user was set, the newest first; also of a user who was erased."""
+    with conn.cursor(row_factory=class_row(Setting)) as cursor:
+        return cursor.execute(query("person_sets"), {"user_id": user_id}).fetchall()
 
 
 def find(conn: Connection, reference: str) -> list[int]:

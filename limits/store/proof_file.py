@@ -175,7 +175,7 @@ def _rows(table: pa.Table) -> Iterator[Leaf]:
     _, ends, data = entries.values.buffers()
     offsets = np.frombuffer(ends, dtype=np.int32)[entries.values.offset :][: len(entries.values) + 1].astype(np.int64)
     body = np.frombuffer(data, dtype=np.uint8) if data else np.frombuffer(bytes(1), dtype=np.uint8)[1:]
-    hashes = merkle.leaf_hashes(body[: offsets[-1]].data, offsets) if len(offsets) else []
+    hashes = merkle.leaf_hashes(body, offsets)
     positions, batches = columns["position"].to_pylist(), columns["batch_id"].to_pylist()
     rows = zip(positions, batches, columns["record"].to_pylist(), columns["path"].to_pylist(), strict=True)
     for row, (position, batch_id, record, path) in enumerate(rows):

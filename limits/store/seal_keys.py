@@ -11,7 +11,8 @@ from pathlib import Path
 from limits import checkpoint
 from limits.checkpoint import PrivateKey, PublicKey
 from limits.errors import CheckpointError, InputError, NotFound, SealError
-from limits.store.checkpoint_file import last_note, sync_folder
+from limits.store.checkpoint_file import last_note
+from limits.store.outside import sync_folder
 
 
 def read(path: Path) -> list[PrivateKey]:

@@ -1,4 +1,4 @@
--- depends: 0028_persons
+-- depends: 0029_log_mends
 -- The payment record of users: what a lender's own system reports of a delay with a statement, and room for the
 -- newest statements in packed rows.
 

@@ -1,4 +1,4 @@
--- depends: 0028_persons
+-- depends: 0030_payment_record
 -- Scorecards under two people's control: a model is proposed by one person and approved by another, as a policy is, and
 -- scores from a date on. A review scores by the model in force on its business date, which its row names from the
 -- first moment on, and every batch's record after it. docs/risk_reviews.md.

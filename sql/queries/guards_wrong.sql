@@ -2,8 +2,8 @@
 -- fire always; and every other trigger of ours, also those of foreign keys, that is disabled. wrong: which of these.
 WITH appended (name, rows, whole) AS (
     SELECT name, 'refuse_rewriting', 'refuse_rewriting'
-      FROM unnest(ARRAY['archived_lines', 'archived_months', 'checkpoints', 'erasure_proposals', 'erasures', 'gate_events',
-                        'kill_switch_events', 'mismatches', 'seal_troubles', 'sealed_batches']) AS name
+      FROM unnest(ARRAY['archived_lines', 'archived_months', 'batches', 'checkpoints', 'erasure_proposals', 'erasures', 'gate_events',
+                        'kill_switch_events', 'mismatches', 'person_sets', 'seal_troubles', 'sealed_batches']) AS name
     UNION ALL
     SELECT c.relname, 'refuse_change', 'refuse_change'
       FROM pg_class p JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class c ON c.oid = i.inhrelid

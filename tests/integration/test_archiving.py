@@ -28,11 +28,12 @@ Login = Callable[[str, Role], Connection]
 
 
 def old(users: range, day: dt.date, log: MadeLog, review: int) -> int:
-    """A batch as of a day long ago, of which everything is delivered."""
+    """A batch as of a day long ago, applied on the day after, of which everything is delivered."""
+    night = dt.datetime.combine(day, dt.time(2, 0), dt.UTC) + dt.timedelta(days=1)
     made = entries(users, seed=users[0])
     # Who is in two of the batches goes on where the first one ended.
     made = dataclasses.replace(made, version_before=made.sequence * 0)
-    return log.batch(review, 0, made, as_of=day)
+    return log.batch(review, 0, made, as_of=day, decided_at=night - dt.timedelta(hours=1), applied_at=night)
 
 
 def fill(log: MadeLog) -> None:
@@ -180,12 +181,19 @@ MESSAGE = """INSERT INTO limits.outbox (entry_id, review_id, user_id, as_of, kin
 OPEN = "UPDATE limits.pending_changes SET state = 'open', ended_at = NULL WHERE change_id = 1"
 NOT_TOLD = "UPDATE limits.notices SET delivered_at = NULL, body = NULL WHERE notice_id = 1"
 OLD = "UPDATE limits.adjustment_log SET batch_id = NULL WHERE user_id = 3"
+LATE = "UPDATE limits.batches SET applied_at = '2026-06-10' WHERE review_id = 1"
 
 #: name: (the month, what somebody does before, what the refusal says).
 OBSTACLES: dict[str, tuple[dt.date, str, str]] = {
     "too young": (dt.date(2026, 6, 1), "", "days ago, and the log is kept for 1830 days at least"),
     "kept longer": (MARCH, "UPDATE limits.retention SET log_days = 36500", "is kept for 36500 days at least"),
     "nothing of it": (dt.date(2021, 2, 1), "", "the log has no entries of it"),
+    "decided late": (
+        MARCH,
+        LATE,
+        "1 of it was applied on 2026-06-10, and the log is kept for 1830 days from then, too",
+    ),
+    "applied in the end": (MARCH, LATE.replace("2026-06-10", "infinity"), "of it was applied on infinity"),
     "not the oldest": (APRIL, "", "2021-03 is still here, and the oldest month goes first"),
     "a review": (MARCH, REVIEW.format("owed"), "of that month is owed"),
     "not sealed": (MARCH, "DELETE FROM limits.sealed_batches WHERE position = 1", "is not sealed: limits log seal"),
@@ -205,7 +213,7 @@ def test_what_has_to_stay_stays(log: MadeLog) -> None:
     for name, (month, before, why) in OBSTACLES.items():
         with conn.transaction(force_rollback=True):
             conn.execute("SET LOCAL session_replication_role = replica")
-            for table in ("sealed_batches", "adjustment_log", "adjustment_log_2021_03"):
+            for table in ("batches", "sealed_batches", "adjustment_log", "adjustment_log_2021_03"):
                 conn.execute(f"ALTER TABLE limits.{table} DISABLE TRIGGER ALL".encode())
             if before:
                 assert conn.execute(before.encode()).rowcount > 0, name

@@ -17,7 +17,7 @@ from limits.settings import Settings
 from limits.store import gates, reviews
 from limits.store.db import Connection, Database
 from limits.store.status import Unapplied
-from tests import builders
+from tests import builders, governance
 from tests.commands import answer, limits
 from tests.integration.test_governance_cli import refused
 from tests.packs import write_pack
@@ -53,6 +53,35 @@ def test_a_held_review_says_why_and_what_to_do(settings: Settings, conn: Connect
     assert answer(settings, "review", "cancel", held, *why, "Bo")["changed"] is False
     assert "there is no review 99" in refused(settings, "review", "cancel", "99", *why, "Bo", code=2)
     assert reviews.get(conn, int(held)).state == "cancelled"
+
+
+def test_an_entry_says_who_approved_its_policy_and_who_released_its_review(
+    database: Database, settings: Settings, conn: Connection, held: str
+) -> None:
+    assert answer(settings, "review", "release", held, "--reason", "looked at", "--actor", "Bo")["state"] == "running"
+    engine.work(database, settings, int(held), worker="test")
+    entry, approved = conn.execute(
+        """SELECT max(l.entry_id), max(a.decided_at) FROM limits.adjustment_log l
+             JOIN limits.policy_approvals a USING (policy_hash)"""
+    ).fetchone() or (0, None)
+    # Approved once more after the entry was made: that is not what it stood on.
+    conn.execute(
+        "UPDATE limits.policy_approvals SET state = 'withdrawn', withdrawn_by = 'x', withdrawn_at = clock_timestamp()"
+    )
+    conn.execute(
+        """INSERT INTO limits.policy_approvals (policy_hash, role, state, maker, reason, checker, decided_at)
+           SELECT policy_hash, 'champion', 'approved', 'Late', 'x', 'Later', clock_timestamp()
+             FROM limits.adjustment_log LIMIT 1"""
+    )
+    told = answer(settings, "log", "show", str(entry))["consents"]
+    assert [(one["what"], one["actor"]) for one in told] == [
+        ("proposed", governance.MAKER), ("approved", governance.CHECKER), ("released", "Bo")
+    ]  # fmt: skip
+    assert told[1]["at"] == approved.isoformat() and told[2]["reason"] == "looked at"
+    shown = limits(settings, "log", "show", str(entry)).stdout
+    assert f"  Approval   policy proposed by {governance.MAKER} (connected as " in shown
+    assert "review released by Bo (connected as " in shown and " UTC: looked at\n" in shown
+    assert "审查由 Bo（连接身份" in limits(settings, "log", "show", str(entry), "--lang", "zh").stdout
 
 
 def test_the_kill_switch(settings: Settings, database: Database) -> None:

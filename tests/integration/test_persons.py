@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from limits import engine
@@ -73,6 +74,27 @@ def test_a_server_that_logs_statements_does_not_log_what_leads_to_a_person(conn:
     (key, sealed) = conn.execute("SELECT key, sealed FROM limits.person_keys, limits.persons").fetchone() or (b"", b"")
     for secret in (bytes(key).hex(), bytes(sealed).hex(), "Kunde"):
         assert secret not in said
+
+
+def test_whoever_sets_it_leaves_that_behind_and_never_the_reference(
+    conn: Connection, ops: Connection, limits: Call
+) -> None:
+    builders.add_user(conn, 1)
+    for text, actor in (("Kunde 1", "Ann"), ("Kunde 2", " Bo "), ("Kunde 3", "Ann")):
+        persons.put(ops, 1, text, actor=actor)
+    found = persons.settings(ops, 1)
+    assert [one.actor for one in found] == ["Ann", "Bo", "Ann"] and persons.settings(ops, 2) == []
+    assert found[0].set_at > found[1].set_at > found[2].set_at
+    (login,) = ops.execute("SELECT session_user").fetchone() or ("",)
+    assert {one.login for one in found} == {login} and saying(conn, "Kunde") == set()
+    for statement in ("UPDATE limits.person_sets SET actor = 'Eve'", "DELETE FROM limits.person_sets"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"), conn.transaction():
+            conn.execute("SET LOCAL session_replication_role = replica")
+            conn.execute(statement.encode())
+    code, _, err = limits("person", "show", "1")
+    assert code == 0 and [line.split(" UTC by ")[1] for line in err.splitlines()] == ["Ann", "Bo", "Ann"]
+    shown = json.loads(limits("person", "show", "1", "--json")[1])
+    assert [one["actor"] for one in shown["settings"]] == ["Ann", "Bo", "Ann"]
 
 
 def test_setting_it_again_makes_a_new_key(conn: Connection, ops: Connection) -> None:

@@ -186,6 +186,18 @@ def test_withdrawing_a_model_stops_a_review_under_way_and_later_dates_go_on_with
     assert {reason for _, reason in logged(conn, later.review_id).values()} == {Reason.RISK_UNKNOWN}
 
 
+def test_a_review_whose_model_is_withdrawn_before_it_begins_decides_nobody(
+    database: Database, settings: Settings, conn: Connection, users: list[int], pack: str
+) -> None:
+    governance.approve_model(conn, IN_B, AS_OF)
+    row = engine.request_review(database, settings, as_of=AS_OF, actor="night", policy=pack)
+    withdraw(conn)
+    assert engine.work(database, settings, row.review_id, worker="test").state == "over"
+    failed = engine.finished(database, row.review_id)
+    assert failed.state == "failed" and "it was withdrawn by Dora" in str(failed.error)
+    assert replays.count(conn, "limits.shards WHERE decided_at IS NOT NULL") == 0
+
+
 def test_a_recompute_is_refused_once_its_model_is_withdrawn(
     database: Database, settings: Settings, conn: Connection, users: list[int], pack: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -305,6 +317,7 @@ def test_replay_names_a_review_that_says_another_model_than_its_records(conn: Co
     assert found.differing == len(USERS) and not found.failed
     (one, *_) = found.shown[0].differences
     assert (one.field, one.logged, one.replayed) == ("risk", IN_B.model_hash.hex(), IN_C.model_hash.hex())
+    assert {name for name, _ in found.fields} == {"risk"}, "decided by the model of the record, which is signed"
     replays.tamper(conn, "UPDATE limits.reviews SET risk_model = NULL")
     assert engine.replay_log(conn).shown[0].differences[0].replayed == "none"
 

@@ -182,26 +182,3 @@ def test_the_simulator_shows_what_would_move_the_score(
 def test_what_cannot_be_simulated_is_named(conn: Connection, pack: str, limits: Call, change: str, words: str) -> None:
     governance.approve_model(conn, MODEL, AS_OF)
     assert words in limits("risk", "simulate", "1", "--as-of", str(AS_OF), "--set", change, code=2)
-
-
-def test_a_supposed_use_of_the_limit_reaches_the_scorecard(
-    database: Database, settings: Settings, conn: Connection, pack: str
-) -> None:
-    """limits whatif sets the newest statement too, which is what a scorecard reads."""
-    import dataclasses
-
-    from limits.portfolio import PaymentRecord
-    from limits.risk import read_features
-    from limits.whatif import apply_changes, parse_changes
-    from tests.portfolios import make_portfolio
-
-    user = make_portfolio([{}, {}])
-    record = dataclasses.replace(PaymentRecord.none(2), held=PaymentRecord.none(2).held + 1)
-    user = dataclasses.replace(user, payment_record=record)
-    for text, share in (("utilisation=60%", 0.6), ("balance=5000", 0.25)):
-        supposed = apply_changes(user, parse_changes([text], "CNY"))
-        capacity: Any = None
-        assert read_features(supposed, capacity, ["utilisation_now"])["utilisation_now"].tolist() == [share, share]
-    assert user.payment_record.balance.sum() == 0
-    none = dataclasses.replace(user, payment_record=PaymentRecord.none(2))
-    assert apply_changes(none, parse_changes(["balance=5000"], "CNY")).payment_record.balance.sum() == 0

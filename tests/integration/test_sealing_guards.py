@@ -8,12 +8,29 @@ import psycopg
 import pytest
 
 from limits.store.db import Connection, Database, Role
+from tests.made_log import UNGUARDED
 
 Login = Callable[[str, Role], Connection]
+#: Batch 1 at position 1, and so on; each with the digest of what ``batches`` has made.
 SEAL = """INSERT INTO limits.sealed_batches (position, batch_id, digest)
-          SELECT p, nullif(p, 0), sha256('x') FROM unnest(%s::bigint[]) AS p"""
+          SELECT p, nullif(p, 0), sha256('\\x00'::bytea || convert_to('batch ' || p, 'UTF8'))
+            FROM unnest(%s::bigint[]) AS p"""
+BATCHES = """INSERT INTO limits.batches (batch_id, review_id, shard, token, users, delta_minor, root, record, digest)
+             OVERRIDING SYSTEM VALUE
+             SELECT b, 1, 0, 1, 5, 0, sha256('r'), 'batch ' || b,
+                    sha256('\\x00'::bytea || convert_to('batch ' || b, 'UTF8')) FROM generate_series(1, 1000) AS b"""
+SEAL_7 = """INSERT INTO limits.sealed_batches
+            SELECT %s, batch_id, digest FROM limits.batches WHERE batch_id = 7"""
 SIGN = """INSERT INTO limits.checkpoints (tree_size, root, entries, note, key_id)
           VALUES (%s, sha256('r'), %s, 'limits log', 'k') RETURNING checkpoint_id"""
+
+
+@pytest.fixture(autouse=True)
+def batches(conn: Connection) -> None:
+    """A thousand batches of no review."""
+    conn.execute(UNGUARDED)
+    conn.execute(BATCHES)
+    conn.execute("RESET session_replication_role")
 
 
 def seal(conn: Connection, *positions: int) -> None:
@@ -59,9 +76,32 @@ def test_the_first_leaf_and_no_other_is_no_batch_and_a_batch_comes_once(
 ) -> None:
     if row[0]:
         seal(sealer, 0)
-        sealer.execute("INSERT INTO limits.sealed_batches VALUES (1, 7, sha256('x'))")
+        sealer.execute(SEAL_7, (1,))
     with pytest.raises((psycopg.errors.CheckViolation, psycopg.errors.UniqueViolation)):
-        sealer.execute("INSERT INTO limits.sealed_batches VALUES (%s, %s, sha256('x'))", row)
+        if row[1] == 7:
+            sealer.execute(SEAL_7, row[:1])
+        else:
+            sealer.execute("INSERT INTO limits.sealed_batches VALUES (%s, %s, sha256('x'))", row)
+
+
+@pytest.mark.parametrize("digest", ["sha256('x')", "(SELECT digest FROM limits.batches WHERE batch_id = 2)"])
+@pytest.mark.parametrize("batch", [1, 1001, -1])
+def test_a_leaf_is_that_of_a_batch_that_is_there(sealer: Connection, conn: Connection, batch: int, digest: str) -> None:
+    """Whoever has the sealer's login adds nothing to the tree that nobody applied."""
+    seal(sealer, 0)
+    statement = f"INSERT INTO limits.sealed_batches VALUES (1, {batch}, {digest})".encode()
+    for one in (sealer, conn):
+        with pytest.raises(psycopg.errors.CheckViolation, match=f"there is no batch {batch} of that digest"):
+            one.execute(statement)
+    seal(sealer, 1)
+
+
+def test_records_of_batches_are_never_rewritten(conn: Connection) -> None:
+    for change in ("UPDATE limits.batches SET users = 6", "DELETE FROM limits.batches", "TRUNCATE limits.batches"):
+        for role in ("origin", "replica"):
+            with pytest.raises(psycopg.Error, match="append-only"), conn.transaction():
+                conn.execute(f"SET LOCAL session_replication_role = {role}".encode())
+                conn.execute(change.encode())
 
 
 @pytest.mark.parametrize(("tree_size", "entries"), [(2, 9), (3, 8), (4, 9), (0, 0)], ids=str)

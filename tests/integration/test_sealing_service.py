@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from limits import checkpoint, engine
+from limits import checkpoint, engine, hashing
 from limits.cli import doctor, doctor_log, log_seal, run
 from limits.errors import AnchorFailed, InputError
 from limits.settings import Settings, get_settings, make_settings, seal_paths
@@ -187,6 +187,13 @@ def say(
     return lambda: {one.check: one for one in doctor_log.findings(conn, settings)}
 
 
+def test_the_doctor_says_how_entries_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for compiled, says in ((True, "compiled code calls"), (False, "hashlib, called for each entry")):
+        monkeypatch.setattr(hashing, "compiled", lambda compiled=compiled: compiled)
+        found = doctor_log.hashing()
+        assert found.state == "ok" and found.says.startswith(says)
+
+
 def test_the_doctor_wants_batches_sealed_within_a_minute(
     database: Database, settings: Settings, conn: Connection, applied: Callable[[int], None],
     say: Callable[[], dict[str, doctor.Finding]],
@@ -294,10 +301,12 @@ WEAKER = (
         ),
         ("ALTER TABLE limits.archived_lines DISABLE TRIGGER USER", "limits.archived_lines is disabled, and 1 more", ""),
         ("ALTER TABLE limits.erasures DISABLE TRIGGER USER", "limits.erasures is disabled, and 1 more", ""),
+        ("ALTER TABLE limits.batches DISABLE TRIGGER USER", "limits.batches is disabled, and 1 more", ""),
+        ("ALTER TABLE limits.person_sets DISABLE TRIGGER USER", "limits.person_sets is disabled, and 1 more", ""),
         (
-            "ALTER TABLE limits.batches DISABLE TRIGGER ALL",
+            "ALTER TABLE limits.credit_lines DISABLE TRIGGER ALL",
             "RI_ConstraintTrigger",
-            'limits.batches ENABLE TRIGGER "RI_',
+            'limits.credit_lines ENABLE TRIGGER "RI_',
         ),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from limits.budget import exposure_at_default, loss_of_raise, raises_of
+from limits.capacity import Method
 from limits.decision import decide, review
 from limits.money import Money
 from limits.policy import RiskBand, RiskRules
@@ -152,7 +153,8 @@ def test_the_loss_of_a_raise_is_a_part_of_it_and_grows_with_the_probability(
 
 def test_what_a_raise_adds_is_what_is_not_drawn_yet() -> None:
     """20,000.00, 9,000.00 drawn; up by 4,000.00, of which half is drawn by then and 60% of that lost, one in ten."""
-    portfolio, capacity = split([({"credit_limit": 2_000_000, "balance": 900_000}, (3_000_000, 0, 24, 3_000_000))])  # type: ignore[list-item]
+    drawn = ({"credit_limit": 2_000_000, "balance": 900_000}, (3_000_000, Method.POOLED, 24, 3_000_000))
+    portfolio, capacity = split([drawn])
     for balance, added in ((900_000, 200_000), (2_200_000, 100_000), (2_400_000, 0), (-1, 200_000)):
         user = dataclasses.replace(portfolio, balance=np.array([balance]))
         loss = loss_of_raise(user, np.array([2_400_000]), in_band(1, 0), RULES)
@@ -164,6 +166,9 @@ def test_what_a_raise_adds_is_what_is_not_drawn_yet() -> None:
     for score, policy in ((Risk.none(1), POLICY), (in_band(1, 0), POLICY.model_copy(update={"risk": None}))):
         made = decide(portfolio, capacity, score, policy)
         assert raises_of(portfolio, made, policy).loss.tolist() == [8_000]
+    both, capacity = split([drawn, drawn])
+    half = dataclasses.replace(in_band(2, 0), band=np.array([0, -1]))
+    assert raises_of(both, decide(both, capacity, half, POLICY), POLICY).loss.tolist() == [12_000, 8_000]
 
 
 @given(ordered)
