@@ -18,6 +18,7 @@ from limits.cli import common
 from limits.cli.demo_samples import Data, Sample, sample_of
 
 if TYPE_CHECKING:
+    from limits.engine.scoring import Score
     from limits.settings import Settings
     from limits.store.db import Database
     from limits.store.log import LogEntry
@@ -40,23 +41,37 @@ class Demo:
     entries: list[LogEntry]
     examples: dict[str, LogEntry]
     bad: dict[int, bool]
+    bands: dict[int, str]
+    scores: dict[str, Score]
     seconds: float
+
+    @property
+    def judged(self) -> list[LogEntry]:
+        """The decisions about users whom the scorecard was not trained on."""
+        return [entry for entry in self.entries if not self.sample.seen(entry.user_id)]
 
     @property
     def outcomes(self) -> dict[str, dict[str, Any]]:
         """For each action of the last review: users, and how many of them were bad later."""
+        return self._counted(ACTIONS, action_of)
+
+    @property
+    def by_band(self) -> dict[str, dict[str, Any]]:
+        """The same for each band of the scorecard, the best first; empty without one."""
+        return self._counted(sorted({*self.bands.values()}), lambda entry: self.bands[entry.user_id])
+
+    def _counted(self, names: Sequence[str], name_of: Callable[[LogEntry], str]) -> dict[str, dict[str, Any]]:
         users, bad = Counter[str](), Counter[str]()
-        for entry in self.entries:
-            action = action_of(entry)
-            users[action] += 1
-            bad[action] += self.bad[entry.user_id]
+        for entry in self.judged:
+            users[name_of(entry)] += 1
+            bad[name_of(entry)] += self.bad[entry.user_id]
         return {
-            action: {
-                "users": users[action],
-                "bad": bad[action],
-                "share_bad": round(bad[action] / users[action], 4) if users[action] else None,
+            name: {
+                "users": users[name],
+                "bad": bad[name],
+                "share_bad": round(bad[name] / users[name], 4) if users[name] else None,
             }
-            for action in ACTIONS
+            for name in names
         }
 
 
@@ -94,8 +109,9 @@ def demo_command(
     with common.database(settings) as database:
         tonight = load(database, sample, date, users, say, quiet=json)
         approve_policy(database, sample, say)
+        approve_model(database, sample, tonight, say)
         rows = list(review_all(database, settings, sample, tonight, say, quiet=json))
-        demo = gather(database, sample, rows, started)
+        demo = gather(database, settings, sample, rows, started)
     if json:
         print_json(demo_show.as_dict(demo))
     else:
@@ -162,6 +178,26 @@ def approve_policy(database: Database, sample: Sample, say: Say) -> None:
         )
 
 
+def approve_model(database: Database, sample: Sample, tonight: dt.date, say: Say) -> None:
+    """The demo's scorecard, trained on some of the users, and put in force by the same two people."""
+    from limits.engine import risk_governing
+
+    if sample.model is None:
+        return
+    why = "the demo's scorecard"
+    with tempfile.TemporaryDirectory(prefix="limits-demo-") as folder:
+        file = Path(folder) / "model.json"
+        file.write_text(sample.model(), encoding="utf-8")
+        one = risk_governing.propose_model(
+            database, file, effective_on=tonight, actor=sample.maker, reason=why
+        ).approval
+    if one.state == "proposed":
+        one = risk_governing.decide_model(
+            database, one.model_hash.hex(), "approve", actor=sample.checker, reason=why
+        ).approval
+    say(f"scorecard {one.name}, sha256 {one.model_hash.hex()[:12]}: proposed by {one.maker}, approved by {one.checker}")
+
+
 def review_all(
     database: Database, settings: Settings, sample: Sample, tonight: dt.date, say: Say, *, quiet: bool
 ) -> Iterator[ReviewRow]:
@@ -199,8 +235,9 @@ def _release(database: Database, sample: Sample, row: ReviewRow, say: Say) -> No
     )
 
 
-def gather(database: Database, sample: Sample, rows: Sequence[ReviewRow], started: float) -> Demo:
+def gather(database: Database, settings: Settings, sample: Sample, rows: Sequence[ReviewRow], started: float) -> Demo:
     """Everything there is to show. What became of the users is read here, after the last review."""
+    from limits.engine.scoring import Scores
     from limits.store import log, samples
 
     with database.connect("auditor", "limits demo") as conn:
@@ -213,7 +250,11 @@ def gather(database: Database, sample: Sample, rows: Sequence[ReviewRow], starte
                 examples.setdefault(action_of(entry), entry)
     with database.connect("operations", "limits demo") as conn:
         users = samples.users_of(conn, sample.source).own
-    return Demo(sample, users, list(rows), entries, examples, sample.outcomes(), time.monotonic() - started)
+        said = Scores(conn, settings.snapshot_store)
+        bands = said.bands(entries)
+        scores = {action: score for action, entry in examples.items() if (score := said.of(entry)) is not None}
+    seconds = time.monotonic() - started
+    return Demo(sample, users, list(rows), entries, examples, sample.outcomes(), bands, scores, seconds)
 
 
 def action_of(entry: LogEntry) -> str:

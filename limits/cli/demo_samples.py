@@ -39,6 +39,8 @@ class Sample:
     about           what the users are, in lines; ``{tonight}`` stands for the date
     unknown         what the data do not say, and what is made of it
     later           what the outcome is, as a heading; ``bad`` names it in a table
+    model           the text of a scorecard trained on some of the users; None: nobody is scored
+    seen            whether the scorecard was trained on the user: such users say nothing of how good it is
     """
 
     source: str
@@ -54,7 +56,8 @@ class Sample:
     unknown: tuple[str, ...]
     later: str
     bad: str
-    scored: bool = False
+    model: Callable[[], str] | None = None
+    seen: Callable[[int], bool] = lambda user_id: False
 
 
 def sample_of(data: Data) -> Sample:
@@ -100,6 +103,8 @@ def _berka() -> Sample:
 
 
 def _uci() -> Sample:
+    import numpy as np
+
     from limits.samples import uci, uci_files
 
     def write(folder: Path, tonight: dt.date, users: int | None) -> Files:
@@ -110,6 +115,17 @@ def _uci() -> Sample:
         sample = uci.read()
         assert sample.outcome is not None, "the shipped sample has outcomes"
         return dict(zip(sample.portfolio.user_id.tolist(), sample.outcome.tolist(), strict=True))
+
+    def seen(user_id: int) -> bool:
+        return user_id % 2 == 0
+
+    def model() -> str:
+        from limits.bench.outcomes.training import trained
+
+        sample = uci.read()
+        assert sample.outcome is not None, "the shipped sample has outcomes"
+        rows = np.flatnonzero([seen(user_id) for user_id in sample.portfolio.user_id.tolist()])
+        return trained(sample.portfolio.take(rows), sample.outcome[rows]).body
 
     return Sample(
         source=uci_files.SOURCE, policy="tw-cards", maker="Lin Yu-chen (risk)", checker="Chang Wei (credit committee)",
@@ -124,5 +140,5 @@ def _uci() -> Sample:
             "not ask for them, and capacity is what was repaid on the card. A raise is offered, not made. Nor do they",
             "hold days or due dates: statements are of month-ends, payments of mid-month, delays as the bank reported.",
         ),
-        later="What happened in the month after", bad="missed the payment", scored=True,
+        later="What happened in the month after", bad="missed the payment", model=model, seen=seen,
     )  # fmt: skip

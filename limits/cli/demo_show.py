@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limits.cli.demo import ACTIONS, SCHEDULE, Demo
+from limits.cli.demo import ACTIONS, SCHEDULE, Demo, action_of
 
 if TYPE_CHECKING:
     from limits.settings import Settings
@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 def as_dict(demo: Demo) -> dict[str, Any]:
     """The last review for a machine; amounts in minor units."""
     last, outcomes = demo.rows[-1], demo.outcomes
+    actions = Counter(action_of(entry) for entry in demo.entries)
     return {
         "users": demo.users,
         "reviewed": len(demo.entries),
-        **{action: outcomes[action]["users"] for action in ACTIONS},
+        **{action: actions[action] for action in ACTIONS},
         "exposure_before_minor": last.exposure_before_minor,
         "exposure_after_minor": last.exposure_after_minor,
         "reasons": dict(_reasons(demo.entries).most_common()),
         "outcomes": outcomes,
+        **({"bands": demo.by_band} if demo.bands else {}),
         "seconds": round(demo.seconds, 2),
     }
 
@@ -50,6 +52,8 @@ def show(demo: Demo, settings: Settings) -> None:
         if action in demo.examples:
             say()
             explanation.show(demo.examples[action])
+            if action in demo.scores:
+                explanation.show_score(demo.scores[action])
     _show_outcomes(demo)
     _show_next(demo, settings)
 
@@ -92,20 +96,22 @@ def _show_outcomes(demo: Demo) -> None:
 
     say()
     say(f"{demo.sample.later} ({_who_has_seen(demo)})", strong=True)
-    total_users, total_bad = len(demo.entries), sum(demo.bad[entry.user_id] for entry in demo.entries)
+    total_users, total_bad = (sum(o[what] for o in demo.outcomes.values()) for what in ("users", "bad"))
     rows = [
-        (action, f"{o['users']:,}", f"{o['bad']:,}", "" if o["share_bad"] is None else f"{o['share_bad']:.1%}")
-        for action, o in demo.outcomes.items()
+        (name, f"{o['users']:,}", f"{o['bad']:,}", "" if o["share_bad"] is None else f"{o['share_bad']:.1%}")
+        for name, o in (*demo.outcomes.items(), *((f"band {name}", o) for name, o in demo.by_band.items()))
     ]
     share = f"{total_bad / total_users:.1%}" if total_users else ""
-    rows.append(("all", f"{total_users:,}", f"{total_bad:,}", share))
+    rows.insert(len(ACTIONS), ("all", f"{total_users:,}", f"{total_bad:,}", share))
     table(("tonight", "users", demo.sample.bad, "share"), rows, numbers=("users", demo.sample.bad, "share"))
     if total_users < 1000:
         say("Small numbers: a share of n users is uncertain by about 1/sqrt(n); of 50 users, by 14 points.", faint=True)
 
 
 def _who_has_seen(demo: Demo) -> str:
-    return "no rule and no parameter has seen this"
+    if demo.sample.model is None:
+        return "no rule and no parameter has seen this"
+    return f"{len(demo.judged):,} users whom the scorecard was not trained on; it was trained on the others"
 
 
 def _show_next(demo: Demo, settings: Settings) -> None:
