@@ -13,7 +13,8 @@ HORIZON_MONTHS = 1
 def trained(portfolio: Portfolio, bad: Bool) -> Scorecard:
     """A scorecard of these clients and of what became of them; of the same clients the same one.
 
-    As ``limits risk train`` makes it, but for the intervals in its card, which nobody reads here.
+    As ``limits risk train`` makes it, in less time: with three folds inside in place of five, and without the intervals
+    of its card, which nobody reads here.
     """
     from limits.capacity import estimate_capacity  # here, for these load the kernels and the libraries of training
     from limits.risk_training.recipe import Recipe
@@ -23,4 +24,4 @@ def trained(portfolio: Portfolio, bad: Bool) -> Scorecard:
         portfolio, estimate_capacity(portfolio.cash_flow), bad, "card clients of Taiwan", HORIZON_MONTHS,
         "missed the payment of the next month",
     )  # fmt: skip
-    return train(population, "card-clients", Recipe(bootstraps=2)).scorecard
+    return train(population, "card-clients", Recipe(folds=3, bootstraps=2)).scorecard
