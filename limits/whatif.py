@@ -76,6 +76,9 @@ INPUTS: Mapping[str, Input] = MappingProxyType(
     }
 )
 
+#: Statements whose mean the average balance is.
+_OF_MEAN = 3
+
 #: For each kind a way to write a value of it.
 EXAMPLES: Mapping[Kind, str] = MappingProxyType(
     {
@@ -212,6 +215,11 @@ def apply_changes(portfolio: Portfolio, changes: Sequence[Change]) -> Portfolio:
     ``credit_check``: of today; what no check has said before it finds to be none.
     ``raise_consent=yes`` also takes back that the user did not want raises. ``utilisation`` sets
     the newest and the mean balance. InputError where an amount would become too large.
+
+    Of the payment record the balance of the newest statement is that of ``balance``, and with ``utilisation`` those of
+    the three newest are, whose mean it sets; of a user without a statement nothing. No other change touches it: how
+    late a user was on the day of a statement is so whatever is paid later, so that paying what is past due shows in
+    ``days_past_due`` at once and in the record with the next statement, as it does where it happens.
     """
     for change in changes:
         portfolio = _APPLY[INPUTS[change.name].kind](portfolio, change)
@@ -255,7 +263,19 @@ def _amount(portfolio: Portfolio, change: Change) -> Portfolio:
     moved = np.where(moved == UNKNOWN, 0, moved)  # a balance of exactly -1 would read as not known
     nothing = change.how == "scale" or (change.how == "shift" and not change.amount)
     moved = np.where(unknown & nothing, UNKNOWN, moved)
-    return _with(portfolio, **{change.name: _checked(change.name, moved)})
+    changed = _with(portfolio, **{change.name: _checked(change.name, moved)})
+    return (
+        _with_statements(changed, np.where(moved != values, moved, UNKNOWN), 1) if change.name == "balance" else changed
+    )
+
+
+def _with_statements(portfolio: Portfolio, balance: Int, newest: int) -> Portfolio:
+    """Balances (n,) in so many of the newest statements that are held; none where it is UNKNOWN."""
+    record = portfolio.payment_record
+    places = np.arange(record.balance.shape[1])
+    there = (places < newest) & (places < record.held[:, None]) & (balance != UNKNOWN)[:, None]
+    moved = np.where(there, balance[:, None], record.balance)
+    return _with(portfolio, payment_record=dataclasses.replace(record, balance=moved))
 
 
 def _request(portfolio: Portfolio, change: Change) -> Portfolio:
@@ -268,7 +288,7 @@ def _count(portfolio: Portfolio, change: Change) -> Portfolio:
 
 def _share(portfolio: Portfolio, change: Change) -> Portfolio:
     balance = _checked(change.name, share_of(portfolio.credit_limit, change.amount))
-    return _with(portfolio, balance=balance, average_balance=balance.copy())
+    return _with_statements(_with(portfolio, balance=balance, average_balance=balance.copy()), balance, _OF_MEAN)
 
 
 def _documents(portfolio: Portfolio, change: Change) -> Portfolio:

@@ -109,15 +109,19 @@ def add_statement(
     minimum_due: int = 50_000,
     amount_due: int | None = None,
     due_on: dt.date | None = None,
+    days_past_due: int | None = None,
     source_id: str | None = None,
 ) -> None:
-    """A statement, due 20 days later; the amount due is the balance, but never below the minimum."""
+    """A statement, due 20 days later; the amount due is the balance, but never below the minimum.
+
+    days_past_due: as the lender's system reports it; None: it does not.
+    """
     due_on = due_on or statement_on + dt.timedelta(days=20)
     _insert(
         conn, "statements", user_id=user_id, source=SOURCE, source_id=source_id or _source_id(),
         statement_on=statement_on, due_on=due_on, balance_minor=balance,
         amount_due_minor=max(balance, minimum_due) if amount_due is None else amount_due,
-        minimum_due_minor=minimum_due, **_digest(),
+        minimum_due_minor=minimum_due, days_past_due=days_past_due, **_digest(),
     )  # fmt: skip
     mark(conn, user_id, due_on)
 

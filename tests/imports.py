@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from limits.store.db import Connection
-from limits.store.importing import COLUMNS, ImportCounts, import_file
+from limits.store.importing import COLUMNS, OPTIONAL, ImportCounts, import_file
 
 TODAY = dt.date(2026, 6, 30)
 
@@ -22,9 +22,12 @@ USERS = (
 
 
 def write(folder: Path, kind: str, body: bytes, name: str = "") -> Path:
-    """A file of that kind with its heading."""
+    """A file of that kind with its heading, which names what is optional where the first line has so many fields."""
     file = folder / (name or f"{kind}.csv")
-    file.write_bytes(",".join(COLUMNS[kind]).encode() + b"\n" + body)
+    columns = COLUMNS[kind]
+    if body.split(b"\n")[0].count(b",") >= len(columns):
+        columns += OPTIONAL.get(kind, ())
+    file.write_bytes(",".join(columns).encode() + b"\n" + body)
     return file
 
 

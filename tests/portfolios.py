@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from limits.casebook.users import AS_OF, COLUMNS, DATES, FLAGS, FLOWS, MONTHS, TEXTS, make_portfolio
-from limits.portfolio import GROUPS, UNKNOWN, CashFlow, Portfolio
+from limits.portfolio import GROUPS, UNKNOWN, CashFlow, PaymentRecord, Portfolio
 
 __all__ = [
     "AS_OF", "COLUMNS", "DATES", "FLAGS", "FLOWS", "MONTHS", "TEXTS", "UNKNOWN", "assert_same", "facts",
@@ -32,7 +32,9 @@ def facts(portfolio: Portfolio) -> list[dict[str, Any]]:
         user = {name: value.tolist() if hasattr(value, "tolist") else value for name, value in user.items()}
         user["months"] = flow.months[first:].tolist()
         flows = [f.name for f in dataclasses.fields(CashFlow) if f.name != "months"]
-        found.append(user | {name: getattr(flow, name)[0, first:].tolist() for name in flows})
+        user |= {name: getattr(flow, name)[0, first:].tolist() for name in flows}
+        record = [f.name for f in dataclasses.fields(PaymentRecord)]
+        found.append(user | {f"record_{name}": getattr(one.payment_record, name)[0].tolist() for name in record})
     return found
 
 

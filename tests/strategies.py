@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from limits.capacity import Capacity, Method
 from limits.policy import Freeze, Group
-from limits.portfolio import UNKNOWN, Documents, Identity, Income, Portfolio, Status
+from limits.portfolio import STATEMENTS, UNKNOWN, Documents, Identity, Income, Portfolio, Status
 from tests.policies import changed, yuan
 from tests.portfolios import AS_OF, make_portfolio
 
@@ -78,6 +78,16 @@ unusual = {
     "budget_limit": amounts,
     "inflow": st.one_of(st.integers(0, 10**15), st.lists(st.none() | st.integers(0, 4_000_000), max_size=12)),
     "obligations": st.integers(0, 2_000_000),
+    "statements": st.lists(
+        st.fixed_dictionaries(
+            {
+                "balance": st.one_of(amounts, st.integers(-100_000, 0)),
+                "repaid": amounts,
+                "days_past_due": st.one_of(st.just(0), st.integers(0, 200), st.just(20_000)),
+            }
+        ),
+        max_size=STATEMENTS,
+    ),
 }
 #: A user who differs from one that nothing bars in a few columns: with all of them drawn everybody would be barred.
 users = st.builds(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from limits.portfolio import GROUPS, SHARED, CashFlow, Portfolio
+from limits.portfolio import GROUPS, SHARED, Portfolio
 from limits.store.db import Connection
 from limits.store.load import load_portfolio
 from limits.store.packing import read_packed
@@ -74,13 +74,14 @@ def profile(dice: random.Random) -> dict[str, object]:
 
 def pay_monthly(conn: Connection, dice: random.Random, user_id: int, opened: dt.date) -> None:
     """Statements on one day of the month, paid in time, late, in part or not at all."""
-    day, issued = dice.randrange(1, 32), opened
+    day, issued, reports = dice.randrange(1, 32), opened, dice.random() < 0.3
     while issued <= LAST:
         due = issued + dt.timedelta(days=dice.choice([0, 10, 20, 20, 20]))
         minimum = dice.choice([0, 100, 100, 100])
         builders.add_statement(
-            conn, user_id, issued, due_on=due, minimum_due=minimum, balance=dice.choice([-5, 0, 100, 2_000, 3 * 10**9])
-        )
+            conn, user_id, issued, due_on=due, minimum_due=minimum, balance=dice.choice([-5, 0, 100, 2_000, 3 * 10**9]),
+            days_past_due=dice.choice([None, 0, 0, 0, 25, 90]) if reports else None,
+        )  # fmt: skip
         for _ in range(dice.choice([0, 1, 1, 1, 2])):
             paid = due + dt.timedelta(days=dice.choice([-15, -3, -1, 0, 0, 1, 2, 40]))
             builders.add_repayment(conn, user_id, max(paid, opened), dice.choice([50, 100, 105, 111, 2_000]))
@@ -94,7 +95,10 @@ def _statement(conn: Connection, dice: random.Random, user_id: int) -> None:
     issued = some_day(dice)
     due = some_day(dice, issued, issued + dt.timedelta(days=40))
     minimum = dice.choice([0, 50, 100])
-    builders.add_statement(conn, user_id, issued, due_on=due, minimum_due=minimum, balance=dice.choice([-1, 0, 900]))
+    builders.add_statement(
+        conn, user_id, issued, due_on=due, minimum_due=minimum, balance=dice.choice([-1, 0, 900]),
+        days_past_due=dice.choice([None, None, None, 0, 7]),
+    )  # fmt: skip
 
 
 def _repayment(conn: Connection, dice: random.Random, user_id: int) -> None:
@@ -179,10 +183,11 @@ def assert_same(conn: Connection, as_of: dt.date, user_ids: Sequence[int], curre
 def assert_equal(found: Portfolio, expected: Portfolio) -> None:
     """Two portfolios are the same in every array and type."""
     assert (found.as_of, found.currency) == (expected.as_of, expected.currency)
+    groups = [(getattr(found, name), getattr(expected, name)) for name in GROUPS]
     pairs = [
-        (name, getattr(one, name), getattr(other, name))
-        for kind, one, other in ((Portfolio, found, expected), (CashFlow, found.cash_flow, expected.cash_flow))
-        for name in (field.name for field in dataclasses.fields(kind))
+        (f"{type(one).__name__}.{name}", getattr(one, name), getattr(other, name))
+        for one, other in [(found, expected), *groups]
+        for name in (field.name for field in dataclasses.fields(one))
         if name not in (*SHARED, *GROUPS)
     ]
     for name, one, other in pairs:

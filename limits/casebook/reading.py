@@ -24,10 +24,10 @@ from typing import Any
 
 from limits.breakers import Counts
 from limits.casebook.expecting import EXPECTATIONS, Expected
-from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, TEXTS, WORDS
+from limits.casebook.users import AMOUNTS, COLUMNS, DATES, FLAGS, FLOWS, FORECAST, STATEMENT, TEXTS, WORDS
 from limits.errors import InputError
 from limits.money import EXPONENTS, LARGEST_MINOR, Money
-from limits.portfolio import UNBOUNDED, UNKNOWN
+from limits.portfolio import STATEMENTS, UNBOUNDED, UNKNOWN
 
 #: The file beside the cases that says what the amounts of cases written for several packs are in each of them.
 PACKS_FILE = "packs.toml"
@@ -39,6 +39,8 @@ _CASE_KEYS = (
 )  # fmt: skip
 #: What [days] may hold, and a [[breaker]] beside ``trips``.
 DAYS = ("no_fee_until", "kept_until", "in_force_from")
+_A_STATEMENT = "{ balance = 9000, repaid = 500, days_past_due = 0 }"
+MOST_DAYS_PAST_DUE = 3650
 COUNTS = tuple(f.name for f in dataclasses.fields(Counts))
 
 _AGO = re.compile(r"(\d{1,5}) days? ago|in (\d{1,5}) days?")
@@ -309,7 +311,7 @@ class _Reader:
     def _columns(self, where: str, part: Mapping[str, Any]) -> dict[str, Any]:
         """What the tables of the case or of a step say."""
         columns: dict[str, Any] = {}
-        for table, names in (("user", COLUMNS), ("monthly", FLOWS), ("capacity", FORECAST)):
+        for table, names in (("user", (*COLUMNS, "statements")), ("monthly", FLOWS), ("capacity", FORECAST)):
             given = self._table(where, part, table)
             self._known(f"[{table}] of {where}", given, names)
             columns |= {name: self._value(where, name, value) for name, value in given.items()}
@@ -317,10 +319,34 @@ class _Reader:
 
     def _some(self, where: str, changes: Mapping[str, Any]) -> dict[str, Any]:
         """What an edge says, of whatever table."""
-        self._known(f"set of {where}", changes, (*COLUMNS, *FLOWS, *FORECAST))
+        self._known(f"set of {where}", changes, (*COLUMNS, "statements", *FLOWS, *FORECAST))
         return {name: self._value(where, name, value) for name, value in changes.items()}
 
+    def _statements(self, where: str, listed: Any) -> list[dict[str, int]]:
+        """The newest statements, the newest first."""
+        if not isinstance(listed, list) or len(listed) > STATEMENTS:
+            raise self._wrong(
+                where, "statements", listed,
+                f"up to {STATEMENTS}, the newest first, such as [{_A_STATEMENT}]",
+            )  # fmt: skip
+        found = []
+        for place, told in enumerate(listed, start=1):
+            of = f"statement {place} of {where}"
+            if not isinstance(told, Mapping):
+                raise self._wrong(of, "statement", told, _A_STATEMENT)
+            self._known(of, told, STATEMENT)
+            late = told.get("days_past_due", 0)
+            if isinstance(late, bool) or not isinstance(late, int) or not 0 <= late <= MOST_DAYS_PAST_DUE:
+                raise self._wrong(of, "days_past_due", late, f"a whole number from 0 to {MOST_DAYS_PAST_DUE}")
+            amounts = {name: self._amount(of, name, told.get(name, 0)) for name in STATEMENT if name != "days_past_due"}
+            if amounts["repaid"] < 0:
+                raise self._wrong(of, "repaid", told["repaid"], "an amount such as 500, or 0")
+            found.append({**amounts, "days_past_due": late})
+        return found
+
     def _value(self, where: str, name: str, value: Any) -> Any:
+        if name == "statements":
+            return self._statements(where, value)
         if name in FLOWS and isinstance(value, list):
             # A month that is not observed is written "-".
             return [None if month == "-" else self._amount(where, name, month) for month in value]

@@ -12,6 +12,7 @@ import numpy as np
 from limits.capacity import Capacity, Method
 from limits.portfolio import (
     FACTS,
+    STATEMENTS,
     UNBOUNDED,
     UNKNOWN,
     CashFlow,
@@ -85,6 +86,8 @@ FLOWS: Mapping[str, int] = {
     "amount_due": 0,
     "repaid": 0,
 }
+#: What a case may say of each of the newest statements, the newest first, as ``statements``; what is missing is zero.
+STATEMENT = ("balance", "repaid", "days_past_due")
 #: What a case may say of the forecast instead of having it made from the months: amounts a month.
 FORECAST = ("p10", "p50", "p90", "past")
 DATES = frozenset(name for name in COLUMNS if name.endswith(("_on", "_until")))
@@ -107,10 +110,13 @@ WORDS: Mapping[str, Mapping[str, int]] = {
 def make_portfolio(
     users: Sequence[Mapping[str, Any]] = ({},), *, as_of: dt.date = AS_OF, currency: str = "CNY", months: int = MONTHS
 ) -> Portfolio:
-    """One user for each mapping of columns and flows; a flow is one number or a list, None in it is not observed."""
+    """One user for each mapping of columns and flows; a flow is one number or a list, None in it is not observed.
+
+    ``statements``: of the payment record, a mapping of STATEMENT for each, the newest first; none where it is left out.
+    """
     rows = [{**COLUMNS, "user_id": place + 1, **user} for place, user in enumerate(users)]
     columns = {name: _column(name, [row[name] for row in rows]) for name in COLUMNS}
-    flow, record = _cash_flow(rows, as_of, months), PaymentRecord.none(len(rows))
+    flow, record = _cash_flow(rows, as_of, months), _payment_record(rows)
     return Portfolio(as_of=as_of, currency=currency, cash_flow=flow, payment_record=record, **columns)
 
 
@@ -158,6 +164,17 @@ def _cash_flow(rows: Sequence[Mapping[str, Any]], as_of: dt.date, months: int) -
     for name, values in flows.items():
         flows[name] = np.where(observed, values, 0)
     return CashFlow(months=np.arange(last - months + 1, last + 1), observed=observed, **flows)
+
+
+def _payment_record(rows: Sequence[Mapping[str, Any]]) -> PaymentRecord:
+    record = PaymentRecord.none(len(rows))
+    for place, row in enumerate(rows):
+        told: Sequence[Mapping[str, int]] = row.get("statements", ())
+        assert len(told) <= STATEMENTS and all(set(one) <= set(STATEMENT) for one in told), told
+        record.held[place] = len(told)
+        for name in STATEMENT:
+            getattr(record, name)[place, : len(told)] = [one.get(name, 0) for one in told]
+    return record
 
 
 assert set(FACTS) == set(COLUMNS)

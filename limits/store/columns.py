@@ -35,7 +35,11 @@ class _DayLoader(DateBinaryLoader):
 
 
 def read(conn: psycopg.Connection[Any], name: str, **parameters: Any) -> Columns:
-    """The result of a named query by column. NULL becomes UNKNOWN, False, NaT or an empty text."""
+    """The result of a named query by column. NULL becomes UNKNOWN, False, NaT or an empty text.
+
+    Arrays of bigint, all of one length and without a NULL, become a column of that many numbers for each row; of
+    no rows it is as one without arrays.
+    """
     with conn.cursor(binary=True) as cursor:
         cursor.adapters.register_loader("date", _DayLoader)
         rows = cursor.execute(query(name), parameters).fetchall()
@@ -45,7 +49,11 @@ def read(conn: psycopg.Connection[Any], name: str, **parameters: Any) -> Columns
 
 
 def _column(type_code: int, values: tuple[Any, ...]) -> Any:
-    kind = psycopg.adapters.types[type_code].name
+    known = psycopg.adapters.types[type_code]
+    kind = known.name
+    if known.array_oid == type_code:
+        assert kind == "int8", f"arrays of {kind} cannot be loaded"
+        return np.array(values, dtype=np.int64)
     if kind == "bool":
         return np.array([value is True for value in values], dtype=np.bool_)
     if kind in ("text", "bpchar"):

@@ -10,7 +10,8 @@ gives the opening limit; later ones leave it out or repeat it, and any other lim
 because only reviews change limits. A fraud may come once more with the day on which it was
 withdrawn, as a second row of its source_id.
 
-A row is one line; every column has to be named, in any order. Amounts are decimal numbers
+A row is one line; every column has to be named, in any order, but for OPTIONAL ones, which are empty where they are
+not. Amounts are decimal numbers
 in major units of the currency of the row, at most ``money.LARGEST_MINOR`` minor units, with
 no more decimals than the currency has. Dates are written YYYY-MM-DD and are UTC dates,
 instants carry their zone.
@@ -40,7 +41,8 @@ from limits.store.queries import query
 
 Progress = Callable[[int, int], None]
 
-#: The columns of each kind of file.
+#: The columns of each kind of file, and those that it may have besides.
+OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType({"statements": ("days_past_due",)})
 COLUMNS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "users": (
@@ -126,7 +128,7 @@ def import_file(
         approvals.in_words(), _opened(file) as (opened, size), conn.transaction(),
         conn.cursor(row_factory=dict_row) as cursor,
     ):  # fmt: skip
-        lines = LineReader(opened, file.name, COLUMNS[kind])
+        lines = LineReader(opened, file.name, COLUMNS[kind], OPTIONAL.get(kind, ()))
         cursor.execute(query(stage))
         hidden = map(_without_text, lines) if kind in _SECRET else lines
         _copy(cursor, hidden, lines.width, lambda: progress(lines.bytes_read, size or lines.bytes_read))

@@ -46,16 +46,23 @@ class Line(NamedTuple):
 
 
 class LineReader:
-    """Reads a file once from front to end. Errors of the whole file are InputError, ``name`` in the message."""
+    """Reads a file once from front to end. Errors of the whole file are InputError, ``name`` in the message.
 
-    def __init__(self, file: BinaryIO, name: str, columns: Sequence[str]) -> None:
+    Fields come in the order of ``columns`` and then of ``optional``; of those the heading does not name they are empty.
+    """
+
+    def __init__(self, file: BinaryIO, name: str, columns: Sequence[str], optional: Sequence[str] = ()) -> None:
         self._file = file
         self._name = name
         self._sha256 = hashlib.sha256()
         self.bytes_read = 0
-        heading = self._heading(columns)
-        places = [heading.index(column) for column in columns]
-        self.width = len(columns)
+        self._must = f"name each of {','.join(columns)} once"
+        if optional:
+            self._must += f", and may name {','.join(optional)}"
+        heading = self._heading(columns, optional)
+        self._named = len(heading)
+        places = [heading.index(column) if column in heading else self._named for column in (*columns, *optional)]
+        self.width = len(places)
         self._in_order: Callable[[Sequence[str]], Sequence[str]] = itemgetter(*places)
 
     @property
@@ -83,7 +90,7 @@ class LineReader:
         self.bytes_read += len(line)
         return line
 
-    def _heading(self, columns: Sequence[str]) -> list[str]:
+    def _heading(self, columns: Sequence[str], optional: Sequence[str]) -> list[str]:
         line = self._read()
         for signature, what in _NOT_CSV.items():
             if line.startswith(signature):
@@ -100,15 +107,15 @@ class LineReader:
         found = _split(text)
         if found is None:
             raise InputError(f"the heading of {self._name} has a quote that is not closed")
-        self._check_columns(found, columns)
+        self._check_columns(found, columns, optional)
         return found
 
-    def _check_columns(self, found: list[str], columns: Sequence[str]) -> None:
+    def _check_columns(self, found: list[str], columns: Sequence[str], optional: Sequence[str]) -> None:
         for separator, name in ((";", "semicolons"), ("\t", "tabs")):
             if len(found) == 1 and separator in found[0]:
                 raise InputError(f"the columns of {self._name} are separated by {name}; separate them by commas")
         twice = sorted({column for column in found if found.count(column) > 1})
-        unknown = [column for column in found if column not in columns]
+        unknown = [column for column in found if column not in (*columns, *optional)]
         missing = [column for column in columns if column not in found]
         problems = [
             f"{what} {', '.join(shown(column) for column in names)}"
@@ -117,7 +124,7 @@ class LineReader:
         ]
         if problems:
             message = f"the heading of {self._name} {' and '.join(problems)}"
-            raise InputError(f"{message[:1000]}; it must name each of {','.join(columns)} once")
+            raise InputError(f"{message[:1000]}; it must {self._must}")
 
     def _line(self, number: int, line: bytes) -> Line:
         try:
@@ -134,14 +141,14 @@ class LineReader:
         fields = text.split(",") if '"' not in text else _split(text)
         if fields is None:
             return self._fault(number, line, "unbalanced_quotes", f"the quotes of {shown(text)} do not match")
-        if len(fields) != self.width:
-            reason = "too_few_fields" if len(fields) < self.width else "too_many_fields"
-            found = f"the row has {len(fields)} fields, the heading has {self.width}: {shown(text)}"
+        if len(fields) != self._named:
+            reason = "too_few_fields" if len(fields) < self._named else "too_many_fields"
+            found = f"the row has {len(fields)} fields, the heading has {self._named}: {shown(text)}"
             return self._fault(number, line, reason, found)
         if len(text) > LONGEST_FIELD and (longest := max(fields, key=len)) and len(longest) > LONGEST_FIELD:
             found = f"the field {shown(longest)} has {len(longest)} characters; at most {LONGEST_FIELD} are kept"
             return self._fault(number, line, "field_too_long", found)
-        return Line(number, text, None, None, None, self._in_order(fields))
+        return Line(number, text, None, None, None, self._in_order([*fields, ""]))
 
     def _long_line(self, number: int, start: bytes) -> Line:
         """Reads on to the end of the line, and keeps its beginning only."""

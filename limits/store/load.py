@@ -23,6 +23,7 @@ from psycopg.rows import scalar_row
 from limits.money import LARGEST_MINOR
 from limits.portfolio import (
     FACTS,
+    STATEMENTS,
     UNBOUNDED,
     UNKNOWN,
     Bool,
@@ -49,6 +50,10 @@ _AMOUNTS = (
     "credit_limit", "balance", "average_balance", "outside_debt", "outside_monthly_payment", "limit_before_cut",
     "balances_12m", "repaid_12m", "override_cap", "override_floor",
 )  # fmt: skip
+#: Columns of a payment record (n, STATEMENTS), as load_payments names them, and what they are.
+RECORD = {
+    "record_balance": "the balance", "record_repaid": "what was repaid", "record_days_past_due": "days past due",
+}  # fmt: skip
 _DATES = (
     "opened_on", "last_raise_on", "last_cut_on", "last_used_on", "last_event_on", "identity_checked_on",
     "income_verified_on", "checked_on", "documents_valid_until",
@@ -103,16 +108,17 @@ def load_portfolio(
 
     observed = observed_months(users, months, cells, watched)
     users |= {name: codes_of(kind, users[name]) for name, kind in CODES.items()} | agreed(users) | overridden(users)
-    users |= sparse(conn, "load_payments", as_of, users["user_id"])
-    portfolio = make_portfolio(as_of, currency, users, _cash_flow(months, cells, observed))
+    record = PaymentRecord(users["record_held"], *(users[name] for name in RECORD))
+    portfolio = make_portfolio(as_of, currency, users, _cash_flow(months, cells, observed), record)
     return portfolio, sorted([*excluded, *found.values()], key=lambda e: e.user_id)
 
 
-def make_portfolio(as_of: dt.date, currency: str, users: Columns, cash_flow: CashFlow) -> Portfolio:
+def make_portfolio(
+    as_of: dt.date, currency: str, users: Columns, cash_flow: CashFlow, record: PaymentRecord
+) -> Portfolio:
     """The portfolio of these columns, which may be more than it has."""
     columns = {name: users[name] for name in PLAIN}
     columns |= {name: tight(columns[name]) for name in TEXTS} | set_by_the_engine(len(columns["user_id"]))
-    record = PaymentRecord.none(len(columns["user_id"]))
     return Portfolio(as_of=as_of, currency=currency, **columns, cash_flow=cash_flow, payment_record=record)
 
 
@@ -124,6 +130,7 @@ def read_users(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: list[int
     users = read(conn, "load_users", user_ids=user_ids, as_of=as_of, ends_at=ends_at)
     users |= read(conn, "load_circumstances", user_ids=user_ids, as_of=as_of)
     users |= sparse(conn, "load_habits", as_of, users["user_id"])
+    users |= sparse(conn, "load_payments", as_of, users["user_id"])
     return users | sparse(conn, "load_fraud_links", as_of, users["user_id"])
 
 
@@ -197,6 +204,9 @@ def _checks(users: Columns, as_of: dt.date, currency: str) -> Iterator[Check]:
     for name in _AMOUNTS:
         large = (users[name] > LARGEST_MINOR) | (users[name] < -LARGEST_MINOR)
         yield large, "quarantined", "amount_too_large", _large_amount(name, users[name])
+    for name in (name for name in RECORD if name in users):  # of packed users they were looked at before
+        cells = (users[name] > LARGEST_MINOR) | (users[name] < -LARGEST_MINOR)
+        yield cells.any(axis=1), "quarantined", "amount_too_large", _large_cell(RECORD[name], users[name], cells)
     for name in _DATES:
         impossible = (users[name] < _FIRST_DAY) | (users[name] > _LAST_DAY)
         yield impossible, "quarantined", "date_impossible", _impossible_date(name)
@@ -215,6 +225,14 @@ def _unknown_code(name: str, values: Any) -> Detail:
 
 def _large_amount(name: str, values: Int) -> Detail:
     return lambda row: _too_large(name, int(values[row]))
+
+
+def _large_cell(said: str, values: Int, large: Bool) -> Detail:
+    def detail(row: int) -> str:
+        place = int(large[row].argmax())
+        return _too_large(f"{said} of statement {place + 1} of the newest", int(values[row, place]))
+
+    return detail
 
 
 def _impossible_date(name: str) -> Detail:
@@ -238,12 +256,13 @@ def codes_of(kind: type[enum.IntEnum], values: Any) -> Int:
 
 
 def sparse(conn: psycopg.Connection[Any], name: str, as_of: dt.date, user_ids: Int) -> Columns:
-    """The numbers of a query that gives no row for users with nothing but zeros."""
+    """The numbers of a query that gives no row for users with nothing but zeros: of each user one, of RECORD a row."""
     found = read(conn, name, user_ids=user_ids.tolist(), as_of=as_of)
     rows = np.searchsorted(user_ids, found.pop("user_id"))
-    result = {name: np.zeros(len(user_ids), dtype=np.int64) for name in found}
+    size = len(user_ids)
+    result = {name: np.zeros((size, STATEMENTS) if name in RECORD else size, dtype=np.int64) for name in found}
     for column, values in found.items():
-        result[column][rows] = values
+        result[column][rows] = values.reshape(-1, *result[column].shape[1:])
     return result
 
 

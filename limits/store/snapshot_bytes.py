@@ -2,7 +2,11 @@
 
 Any reader of Parquet opens it: a row for each user, a column for each fact, and for each month a column of each
 flow, such as ``inflow_2026_05``; of few users one column of lists for each flow. ``observed`` has a bit for each month,
-the lowest for the oldest. What is one value for all stands in the metadata, as JSON under ``limits``.
+the lowest for the oldest. Of the payment record a column for each statement in the same way, such as
+``record_balance_1`` of the newest, and ``record_held``. What is one value for all stands in the metadata, as JSON under
+``limits``.
+
+Snapshots of format 1 have no record and are read as if there had been no statement, as what was decided from them was.
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limits.errors import SnapshotError
-from limits.portfolio import FACTS, CashFlow, Dates, Int, PaymentRecord, Portfolio
+from limits.portfolio import FACTS, STATEMENTS, CashFlow, Dates, Int, PaymentRecord, Portfolio
 
 #: Raised when the columns of a portfolio, or how they are written, change.
-FORMAT = 1
+FORMAT = 2
+_WITHOUT_RECORD = 1
 
 FLOWS = tuple(f.name for f in dataclasses.fields(CashFlow) if f.name not in ("months", "observed"))
+#: What a payment record says of each statement.
+RECORD = tuple(f.name for f in dataclasses.fields(PaymentRecord) if f.name != "held")
 
 #: Users whose months are turned at a time, so that they stay in the cache of the processor.
 _TURNED = 2048
@@ -53,7 +60,7 @@ def encode(portfolio: Portfolio) -> bytes:
         if values.dtype.kind == "U":
             widths[name] = values.dtype.itemsize // 4
         columns[name] = _fact(pa, name, values)
-    columns |= _months(pa, portfolio.cash_flow)
+    columns |= _months(pa, portfolio.cash_flow) | _record(pa, portfolio.payment_record)
     described = {
         "format": FORMAT,
         "as_of": portfolio.as_of.isoformat(),
@@ -91,14 +98,16 @@ def decode(body: bytes) -> Portfolio:
         described = json.loads((file.metadata.metadata or {}).get(b"limits", b"null"))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise SnapshotError(f"the snapshot is not Parquet: {str(error).splitlines()[0]}") from error
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
+    if not isinstance(described, dict) or described.get("format") not in (_WITHOUT_RECORD, FORMAT):
         kind = described.get("format") if isinstance(described, dict) else "none"
-        raise SnapshotError(f"the snapshot has format {kind}; this version reads format {FORMAT}")
+        raise SnapshotError(
+            f"the snapshot has format {kind}; this version reads formats {_WITHOUT_RECORD} and {FORMAT}"
+        )
     try:
         return _portfolio(pa, file.read(use_threads=False), described)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         words = str(error).splitlines()[0]
-        raise SnapshotError(f"the snapshot is not one of format {FORMAT}, or damaged: {words}") from error
+        raise SnapshotError(f"the snapshot is not one of format {described['format']}, or damaged: {words}") from error
 
 
 def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
@@ -106,7 +115,11 @@ def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
     found = {name: column.combine_chunks() for name, column in zip(table.column_names, table.columns, strict=True)}
     months = np.array(described["months"], dtype="datetime64[M]")
     shape = len(table), len(months)
-    flows = {flow: _flow(found, flow, months, shape) for flow in FLOWS}
+    flows = {flow: _cells(found, flow, _names(flow, months), shape) for flow in FLOWS}
+    record = PaymentRecord.none(shape[0])
+    if described["format"] != _WITHOUT_RECORD:
+        cells = {n: _cells(found, f"record_{n}", _places(n), (shape[0], STATEMENTS)) for n in RECORD}
+        record = PaymentRecord(held=_values(pa, found["record_held"], None), **cells)
     bits = found["observed"].to_numpy().astype("<i8").view(np.uint8).reshape(-1, 8)
     observed = np.unpackbits(bits, axis=1, count=shape[1], bitorder="little").astype(np.bool_)
     facts = {name: _values(pa, found[name], described["text_widths"].get(name)) for name in FACTS}
@@ -114,7 +127,7 @@ def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
         as_of=dt.date.fromisoformat(described["as_of"]),
         currency=described["currency"],
         cash_flow=CashFlow(months=months, observed=observed, **flows),
-        payment_record=PaymentRecord.none(shape[0]),
+        payment_record=record,
         **facts,
     )
 
@@ -171,20 +184,34 @@ def _months(pa: Any, cash_flow: CashFlow) -> Columns:
     bits[:, : packed.shape[1]] = packed
     columns: Columns = {"observed": _array(pa, bits.reshape(-1).view("<i8").astype(np.int64, copy=False))}
     for flow in FLOWS:
-        values = getattr(cash_flow, flow)
-        if users < MANY:
-            cells = _array(pa, _narrowed(values).reshape(-1))
-            starts = pa.array(np.arange(users + 1, dtype=np.int32) * months)
-            columns[flow] = pa.ListArray.from_arrays(starts, cells)
-        else:
-            turned = _turned(values)
-            columns |= {name: _array(pa, turned[place]) for place, name in enumerate(_names(flow, cash_flow.months))}
+        columns |= _spread(pa, flow, getattr(cash_flow, flow), _names(flow, cash_flow.months))
     return columns
+
+
+def _record(pa: Any, record: PaymentRecord) -> Columns:
+    columns: Columns = {"record_held": _array(pa, _narrowed(record.held))}
+    for name in RECORD:
+        columns |= _spread(pa, f"record_{name}", getattr(record, name), _places(name))
+    return columns
+
+
+def _spread(pa: Any, name: str, values: Int, names: list[str]) -> Columns:
+    """Values (n, c) as columns of these names (c,), or of few users as one column of lists."""
+    if len(values) < MANY:
+        starts = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
+        return {name: pa.ListArray.from_arrays(starts, _array(pa, _narrowed(values).reshape(-1)))}
+    turned = _turned(values)
+    return {one: _array(pa, turned[place]) for place, one in enumerate(names)}
 
 
 def _names(flow: str, months: Dates) -> list[str]:
     """The columns of a flow."""
     return [f"{flow}_{month}".replace("-", "_") for month in months.astype("datetime64[M]").astype(str).tolist()]
+
+
+def _places(name: str) -> list[str]:
+    """The columns of what the payment record says of each statement, the newest first."""
+    return [f"record_{name}_{place + 1}" for place in range(STATEMENTS)]
 
 
 def _array(pa: Any, values: NDArray[Any]) -> Any:
@@ -228,13 +255,13 @@ def _values(pa: Any, array: Any, width: int | None) -> NDArray[Any]:
     return array.to_numpy().astype(np.int64)
 
 
-def _flow(found: Columns, flow: str, months: Dates, shape: tuple[int, int]) -> Int:
-    """One flow (n, m)."""
+def _cells(found: Columns, name: str, names: list[str], shape: tuple[int, int]) -> Int:
+    """Values (n, c): one column of lists, or the columns of these names (c,)."""
     values = np.empty(shape, dtype=np.int64)
-    if flow in found:
-        values[:] = found[flow].flatten().to_numpy().reshape(shape)
+    if name in found:
+        values[:] = found[name].flatten().to_numpy().reshape(shape)
         return values
-    columns = [found[name].to_numpy() for name in _names(flow, months)]
+    columns = [found[one].to_numpy() for one in names]
     for start in range(0, shape[0], _TURNED):
         for place, column in enumerate(columns):
             values[start : start + _TURNED, place] = column[start : start + _TURNED]

@@ -1,10 +1,10 @@
 -- Judges the staged statements: the first fault of each, or whether it is known already.
 INSERT INTO pg_temp.import_checked (
-    line, fault, known, user_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor, source_id,
-    digest)
+    line, fault, known, user_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor, days_past_due,
+    source_id, digest)
 WITH read AS MATERIALIZED (
     SELECT s.line, s.source_id, s.user_id, s.statement_on, s.due_on, s.balance, s.amount_due, s.minimum_due,
-           s.currency,
+           s.currency, s.days_past_due,
            limits.read_id(s.user_id) AS id, u.user_id AS found, u.currency::text AS user_currency,
            u.opened_on, c.exponent::integer AS exponent,
            limits.read_date(s.statement_on) AS made,
@@ -37,14 +37,25 @@ WITH read AS MATERIALIZED (
                                                       limits.shown(due_on), limits.shown(statement_on))] END,
                CASE WHEN minimum_minor > due_minor THEN
                    ARRAY['minimum_above_due', format('minimum_due %%s is more than amount_due %%s',
-                                                     limits.shown(minimum_due), limits.shown(amount_due))] END
+                                                     limits.shown(minimum_due), limits.shown(amount_due))] END,
+               -- Empty: the lender's system does not report it.
+               CASE WHEN days_past_due <> '' THEN coalesce(
+                   limits.count_fault('days_past_due', days_past_due),
+                   CASE WHEN days_past_due::integer > 3650 THEN
+                       ARRAY['number_too_large', format('days_past_due %%s is larger than 3650',
+                                                        limits.shown(days_past_due))] END) END
            ) AS fault
       FROM read r
 ), good AS MATERIALIZED (
     SELECT line, found AS user_id, made, due, balance_minor::bigint AS balance_minor, due_minor::bigint AS due_minor,
-           minimum_minor::bigint AS minimum_minor, source_id,
-           limits.row_digest(found::text, to_char(made, 'YYYY-MM-DD'), to_char(due, 'YYYY-MM-DD'),
-                             balance_minor::text, due_minor::text, minimum_minor::text, currency) AS digest
+           minimum_minor::bigint AS minimum_minor, nullif(days_past_due, '')::integer AS late, source_id,
+           -- Where nothing is reported it is as from before anything could be.
+           CASE days_past_due
+               WHEN '' THEN limits.row_digest(found::text, to_char(made, 'YYYY-MM-DD'), to_char(due, 'YYYY-MM-DD'),
+                                              balance_minor::text, due_minor::text, minimum_minor::text, currency)
+               ELSE limits.row_digest(found::text, to_char(made, 'YYYY-MM-DD'), to_char(due, 'YYYY-MM-DD'),
+                                      balance_minor::text, due_minor::text, minimum_minor::text, currency,
+                                      days_past_due::integer::text) END AS digest
       FROM judged
      WHERE fault IS NULL
 ), placed AS (
@@ -57,8 +68,8 @@ SELECT p.line,
             THEN limits.duplicate_fault('source_id ' || limits.shown(p.source_id),
                                         CASE WHEN k.digest IS NULL THEN p.first_line END) END,
        k.digest IS NOT NULL OR p.line <> p.first_line,
-       p.user_id, p.made, p.due, p.balance_minor, p.due_minor, p.minimum_minor, p.source_id, p.digest
+       p.user_id, p.made, p.due, p.balance_minor, p.due_minor, p.minimum_minor, p.late, p.source_id, p.digest
   FROM placed p
   LEFT JOIN limits.statements k ON k.source = %(source)s AND k.source_id = p.source_id
 UNION ALL
-SELECT line, fault, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM judged WHERE fault IS NOT NULL
+SELECT line, fault, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM judged WHERE fault IS NOT NULL

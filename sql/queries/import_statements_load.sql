@@ -6,7 +6,9 @@ WITH fresh AS (
     SELECT DISTINCT user_id, date_trunc('month', due_on::timestamp)::date FROM fresh
 )
 INSERT INTO limits.statements (
-    user_id, source, source_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor, digest)
-SELECT user_id, %(source)s, source_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor, digest
+    user_id, source, source_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor, days_past_due,
+    digest)
+SELECT user_id, %(source)s, source_id, statement_on, due_on, balance_minor, amount_due_minor, minimum_due_minor,
+       days_past_due, digest
   FROM fresh
  ORDER BY user_id, statement_on

@@ -130,6 +130,13 @@ BAD_OTHERS = [
         ("CNY", "JPY", "too_many_decimals"),
         ("CNY", "USD", "wrong_currency"), ("100.00", "", "missing_field"),
     ]),
+    ("statements", "s1,1,2026-03-31,2026-04-25,-5.00,100.00,10.00,CNY,30", [
+        (",30", ",-1", "not_a_number"), (",30", ",1.5", "not_a_number"), (",30", ",NaN", "not_a_number"),
+        (",30", ", 30", "not_a_number"), (",30", ",3651", "number_too_large"), (",30", ",99999", "number_too_large"),
+        (",30", "," + "9" * 190, "number_too_large"), (",30", "", "too_few_fields"), (",30", ",30,", "too_many_fields"),
+        (",30", ",31", "duplicate_id_other_content"), (",30", ",", "duplicate_id_other_content"),
+        ("10.00", "100.01", "minimum_above_due"),
+    ]),
     ("repayments", "r1,1,2026-03-31,100.00,CNY", [
         ("100.00", "0", "amount_not_positive"), ("100.00", "nan", "not_a_number"),
         ("100.00", "1" * 17, "amount_too_large"),
@@ -148,7 +155,9 @@ BAD_OTHERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "good", "bad"), BAD_OTHERS, ids=[kind for kind, _, _ in BAD_OTHERS])
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"), BAD_OTHERS, ids=["statements", "statements reported", "repayments", "credit-checks"]
+)
 def test_bad_statements_repayments_and_credit_checks(
     ops: Connection, three_users: None, tmp_path: Path, kind: str, good: str, bad: Sequence[tuple[str, str, str]]
 ) -> None:
@@ -168,6 +177,22 @@ def test_bad_statements_repayments_and_credit_checks(
     assert rows(ops, "SELECT reason, detail FROM limits.quarantine ORDER BY import_id DESC LIMIT 1") == [
         ("duplicate_id_other_content", f'source_id "{good[:2]}" was imported before with other content')
     ]
+
+
+def test_how_late_a_user_was_may_be_reported_with_a_statement_or_not(
+    ops: Connection, three_users: None, tmp_path: Path
+) -> None:
+    line = b"s1,1,2026-03-31,2026-04-25,5,10,1,CNY"
+    assert load(ops, "statements", tmp_path, line).new == 1
+    also = [line + b",", line.replace(b"s1", b"s2") + b",0", line.replace(b"s1", b"s3") + b",0003650"]
+    counts = load(ops, "statements", tmp_path, b"\n".join(also), name="more.csv")
+    assert (counts.new, counts.known) == (2, 1), "a statement that came before the column is the same row"
+    again = load(
+        ops, "statements", tmp_path, also[2].replace(b"000", b"") + b"\n" + line.replace(b"s1", b"s3") + b",7\n"
+    )
+    assert (again.known, again.quarantined) == (1, 1)
+    reported = rows(ops, "SELECT source_id, days_past_due FROM limits.statements ORDER BY source_id")
+    assert reported == [("s1", None), ("s2", 0), ("s3", 3650)]
 
 
 def test_a_credit_check_may_be_older_than_the_account_and_a_due_date_later_than_today(

@@ -10,7 +10,18 @@ import numpy as np
 import pytest
 
 from limits.money import LARGEST_MINOR
-from limits.portfolio import FACTS, GROUPS, UNBOUNDED, UNKNOWN, Documents, Identity, Income, Portfolio, Status
+from limits.portfolio import (
+    FACTS,
+    GROUPS,
+    STATEMENTS,
+    UNBOUNDED,
+    UNKNOWN,
+    Documents,
+    Identity,
+    Income,
+    Portfolio,
+    Status,
+)
 from limits.store import load
 from limits.store.db import Connection, Database
 from limits.store.load import Excluded, load_portfolio
@@ -133,8 +144,12 @@ def test_columns_have_the_types_of_the_portfolio(conn: Connection) -> None:
     builders.refresh(conn)
     for portfolio in (loaded(conn, user_ids=[full]), loaded(conn, user_ids=[])):
         kinds = {f.name: getattr(portfolio, f.name) for f in dataclasses.fields(portfolio)}
-        flow = kinds.pop("cash_flow")
-        kinds.pop("payment_record")
+        flow, record = kinds.pop("cash_flow"), kinds.pop("payment_record")
+        assert record.held.dtype == np.int64 and record.held.shape == (len(portfolio),)
+        for name in ("balance", "repaid", "days_past_due"):
+            values = getattr(record, name)
+            assert values.dtype == np.int64 and values.shape == (len(portfolio), STATEMENTS), name
+            assert values.flags.c_contiguous, name
         for name, values in kinds.items():
             if name in ("as_of", "currency"):
                 continue

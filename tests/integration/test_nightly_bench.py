@@ -20,6 +20,7 @@ from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
 from limits.cli.working import environment
 from limits.errors import DatabaseError, InputError, LimitsError
+from limits.portfolio import STATEMENTS
 from limits.settings import Settings, make_settings
 from limits.store import arrays
 from limits.store.arrays import Column
@@ -73,6 +74,12 @@ def test_a_review_leaves_out_closed_accounts_and_nobody_else(database: Database,
         portfolio.active_lenders > 0, portfolio.balance == 0, portfolio.balance > 0,
     ):  # fmt: skip
         assert 0 < some.sum() < len(portfolio)
+    record = portfolio.payment_record
+    assert record.held.max() == STATEMENTS and record.held.min() < 4  # accounts of a few months have fewer
+    late = (record.days_past_due > 0).any(axis=1)
+    late_now = portfolio.days_past_due > 0
+    assert 0.03 < late.mean() < 0.15 and late[late_now].mean() > 0.5 > late[~late_now].mean()
+    assert (record.days_past_due > 60).any() and (record.repaid > record.balance // 2).mean() > 0.2
     observed = portfolio.cash_flow.observed
     assert observed.shape[1] == 24 and 0.7 < observed.mean() < 0.95
     assert not conn.execute("SELECT FROM limits.dirty_months").fetchall()

@@ -394,7 +394,9 @@ def test_the_doctor_names_the_user_and_the_column(conn: Connection, worker: Conn
     assert packing.examine(conn, AS_OF, users=1).compared == 1
     for column, statement in (
         ("balance", "facts = overlay(facts PLACING '\\x07' FROM 1)"),
-        ("inflow", "cells = overlay(cells PLACING '\\x07' FROM 81)"),
+        ("balance of the payment record", "cells = overlay(cells PLACING '\\x07' FROM 1)"),
+        ("days_past_due of the payment record", "cells = overlay(cells PLACING '\\x07' FROM 69)"),
+        ("inflow", "cells = overlay(cells PLACING '\\x07' FROM 153)"),
         ("whether it is decided at all", "currency = 'EUR'"),
     ):
         conn.execute(f"UPDATE limits.packed_users SET {statement} WHERE user_id = 2".encode())

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from limits.store import load
 from limits.store.binary import BinaryArray, BinaryArrayDumper, binary_array
 from limits.store.db import Connection
 from limits.store.packing.interval import year_before
@@ -23,13 +24,15 @@ START = dt.date(2024, 2, 20)
 
 
 def insert_statement(conn: Connection, user_id: int, row: tuple[Any, ...], source: tuple[str, str]) -> None:
-    """A row: day, days until it is due, balance, amount due beyond the minimum, minimum."""
-    day, until_due, balance, beyond, minimum = row
+    """A row: day, days until it is due, balance, amount due beyond the minimum, minimum, and what is reported."""
+    day, until_due, balance, beyond, minimum, *reported = row
     conn.execute(
         "INSERT INTO limits.statements (user_id, source, source_id, statement_on, due_on, balance_minor,"
-        " amount_due_minor, minimum_due_minor, digest) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, '')",
-        (user_id, *source, START + day * DAY, START + (day + until_due) * DAY, balance, minimum + beyond, minimum),
-    )
+        " amount_due_minor, minimum_due_minor, days_past_due, digest)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, '')",
+        (user_id, *source, START + day * DAY, START + (day + until_due) * DAY, balance, minimum + beyond, minimum,
+         reported[0] if reported else None),
+    )  # fmt: skip
 
 
 def insert_repayment(conn: Connection, user_id: int, row: tuple[int, int], source_id: str) -> None:
@@ -51,7 +54,8 @@ def test_every_fact_and_interval_of_a_world(conn: Connection, seed: int) -> None
         for k in range(12):
             row = (dice.randrange(600), dice.choice([0, 20]), dice.choice([-1, 0, 7, 900]), 0, dice.choice([0, 50, 80]))
             for n in range(dice.choice([1, 2, 3])):
-                row = (row[0], dice.choice([0, 20]), dice.choice([-1, 0, 7, 900]), dice.choice([0, 500]), row[4] + n)
+                row = (row[0], dice.choice([0, 20]), dice.choice([-1, 0, 7, 900]), dice.choice([0, 500]), row[4] + n,
+                       dice.choice([None, 0, 3]))  # fmt: skip
                 insert_statement(conn, user_id, row, (dice.choice("aBé"), f"{dice.choice('zYä')} {user_id} {k} {n}"))
     seen: dict[str, set[int]] = {}
     everybody = np.array(sorted({*ids, 2**40, *range(max(ids), max(ids) + 3)}))
@@ -59,6 +63,8 @@ def test_every_fact_and_interval_of_a_world(conn: Connection, seed: int) -> None
         users = assert_gathered(conn, as_of, everybody)
         for name in ("days_past_due", "missed_payments", "worst_days_past_due", "minimum_only_payments"):
             seen.setdefault(name, set()).update(users[name].tolist())
+        for name in load.RECORD:
+            seen.setdefault(name, set()).update(users[name][:, 3].tolist())
         assert_gathered(conn, as_of, everybody[::7])
     assert all(len(values) > 1 for values in seen.values()), seen
 
@@ -79,6 +85,7 @@ _AMOUNTS = st.sampled_from([0, 0, 1, 50, 99, 100, 100, 101, 110, 111, 2_000])
 _STATEMENTS = st.tuples(
     st.integers(0, 30) | st.integers(0, 500), st.sampled_from([0, 0, 1, 5, 20]),
     st.sampled_from([-901, -7, -2, -1, 0, 1, 2, 3, 900, 10**15]), _AMOUNTS, _AMOUNTS,
+    st.sampled_from([None, None, None, 0, 1, 30, 3650]),
 )  # fmt: skip
 _REPAYMENTS = st.tuples(st.integers(0, 30) | st.integers(0, 500), _AMOUNTS.filter(bool))
 _USER = st.tuples(st.lists(_STATEMENTS, max_size=8), st.lists(_REPAYMENTS, max_size=8))
@@ -95,6 +102,9 @@ _USER = st.tuples(st.lists(_STATEMENTS, max_size=8), st.lists(_REPAYMENTS, max_s
 @example(people=[([(5, 9, 1, 50, 100)], [(5, 111)])], ages=[20, 370, 371, 380, 381], names=[0])
 @example(people=[([(5, 9, -3, 0, 0), (6, 9, 0, 0, 0)], [])], ages=[20], names=[0])  # -1.5 is -2
 @example(people=[([(9, 0, 8, 0, 0), (9, 0, 1, 0, 0), (9, 0, -1, 0, 0)], [])], ages=[9], names=[2, 0, 1])
+@example(people=[([(5, 9, 1, 0, 0, 30)], [(7, 1)])], ages=[5, 6, 7, 371], names=[0])  # no minimum: anything ends it
+@example(people=[([(5, 9, 1, 0, 100, 30)], [(6, 50), (9, 50)])], ages=[5, 6, 8, 9, 370, 371], names=[0])
+@example(people=[([(5, 9, 1, 0, 100, 1), (40, 9, 1, 0, 0, None)], [])], ages=[13, 14, 15, 16, 40, 41], names=[0])
 @given(
     people=st.lists(_USER, min_size=1, max_size=6),
     ages=st.lists(st.integers(0, 900), min_size=1, max_size=4),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import functools
 import json
@@ -17,8 +18,9 @@ from limits.capacity import combining
 from limits.cli import run
 from limits.errors import NotFound
 from limits.money import Money
+from limits.portfolio import PaymentRecord, Portfolio
 from limits.settings import Settings, make_settings
-from limits.store import pending, snapshots
+from limits.store import pending, snapshot_bytes, snapshots
 from limits.store.db import Connection, Database
 from tests import builders, invariants
 from tests.packs import write_pack
@@ -338,3 +340,32 @@ def test_snapshots_in_a_folder(
 def test_the_function_says_what_is_not_there(conn: Connection) -> None:
     with pytest.raises(NotFound, match="no entry of review 5"):
         engine.replay_log(conn, review_id=5)
+
+
+def test_a_snapshot_from_before_there_were_records_is_decided_again_to_the_last_byte(
+    database: Database,
+    settings: Settings,
+    conn: Connection,
+    cut: None,
+    replayed: Callable[..., tuple[int, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Format 1, as an earlier version wrote it of user 2 of this world: what was decided from it comes out the same."""
+    before = (Path(__file__).resolve().parents[1] / "snapshots" / "format_1.parquet").read_bytes()
+
+    def encode(portfolio: Portfolio) -> bytes:
+        bare = dataclasses.replace(portfolio, payment_record=PaymentRecord.none(1))
+        assert snapshots.digest(snapshot_bytes.encode(bare)) == snapshots.digest(
+            snapshot_bytes.encode(snapshots.decode(before))
+        )
+        return before
+
+    monkeypatch.setattr(snapshots, "encode", encode)
+    entry_id = decide(database, settings, 2, settings.policy)
+    [(digest, change)] = conn.execute(
+        "SELECT input_digest, limit_after_minor - limit_before_minor FROM limits.adjustment_log WHERE entry_id = %s",
+        (entry_id,),
+    ).fetchall()
+    assert digest == snapshots.digest(before) and change < 0
+    code, found = replayed(str(entry_id))
+    assert (code, found["equal"], found["entries"]) == (0, 1, 1)

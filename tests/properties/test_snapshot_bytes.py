@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limits.errors import SnapshotError
-from limits.portfolio import UNBOUNDED, CashFlow, Portfolio
+from limits.portfolio import STATEMENTS, UNBOUNDED, CashFlow, PaymentRecord, Portfolio
 from limits.store import snapshots
-from limits.store.snapshot_bytes import FACTS, FLOWS, MANY, MOST_MONTHS
+from limits.store.snapshot_bytes import FACTS, FLOWS, MANY, MOST_MONTHS, RECORD
 from tests.portfolios import AS_OF, assert_same, make_portfolio
 from tests.strategies import portfolios, split
 
+BEFORE_RECORDS = Path(__file__).resolve().parents[1] / "snapshots" / "format_1.parquet"
 whole = st.one_of(st.integers(-300, 300), st.integers(-(2**31) - 2, 2**31 + 2), st.integers(-(2**63), 2**63 - 1))
 words = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
 
@@ -73,8 +75,14 @@ def test_any_values_come_back(data: st.DataObject) -> None:
             values = {"i": whole, "b": st.booleans(), "U": words}[kind]
             drawn = data.draw(st.lists(values, min_size=users, max_size=users))
             changed[name] = np.array(drawn, dtype={"i": np.int64, "b": np.bool_, "U": np.str_}[kind])
+    record = {}
+    for name in RECORD:
+        values = data.draw(st.lists(whole, min_size=1, max_size=9))
+        record[name] = np.resize(np.array(values, dtype=np.int64), (users, STATEMENTS))
+    held = np.array(data.draw(st.lists(whole, min_size=users, max_size=users)), dtype=np.int64)
     portfolio = dataclasses.replace(
         portfolio,
+        payment_record=PaymentRecord(held=held, **record),
         as_of=data.draw(st.dates()),
         currency=data.draw(words),
         cash_flow=dataclasses.replace(cash_flow, observed=bits, **flows),
@@ -95,7 +103,10 @@ def test_sizes(users: int, months: int) -> None:
     observed = dice.random((users, months)) < 0.8
     names = np.array(["", "gastronomie", "小微企业", "zemědělství"])[dice.integers(0, 4, users)]
     cash_flow = dataclasses.replace(portfolio.cash_flow, observed=observed, **flows)
-    comes_back(dataclasses.replace(portfolio, cash_flow=cash_flow, industry=names))
+    cells = {name: dice.integers(0, 10**7, (users, STATEMENTS)) for name in RECORD}
+    cells["balance"] = cells["balance"] * UNBOUNDED
+    record = PaymentRecord(held=dice.integers(0, STATEMENTS + 1, users), **cells)
+    comes_back(dataclasses.replace(portfolio, cash_flow=cash_flow, payment_record=record, industry=names))
 
 
 def test_as_many_texts_as_users() -> None:
@@ -120,23 +131,38 @@ def test_columns_that_are_slices_of_others() -> None:
 
 @pytest.mark.parametrize("users", [3, MANY])
 def test_any_reader_sees_named_columns(users: int) -> None:
-    portfolio = many_of(make_portfolio([{"inflow": [None, 7, 8], "last_raise_on": dt.date(2026, 5, 4)}, {}]), users)
+    told = [{"balance": 700, "repaid": 50, "days_past_due": 11}, {"balance": 600}]
+    one = {"inflow": [None, 7, 8], "last_raise_on": dt.date(2026, 5, 4), "statements": told}
+    portfolio = many_of(make_portfolio([one, {}]), users)
     table = pq.read_table(io.BytesIO(snapshots.encode(portfolio)))
     assert set(FACTS) <= set(table.column_names)
     first = table.slice(0, 2).to_pydict()
     assert first["segment"] == ["retail", "retail"]
     assert first["last_raise_on"] == [dt.date(2026, 5, 4), None]
+    assert first["record_held"] == [2, 0]
     assert first["observed"] == [0b110000000000, 0b111111111111]
     if users < MANY:
         assert first["inflow"] == [[0] * 10 + [7, 8], [2_000_000] * 12]
+        assert first["record_balance"] == [[700, 600, 0, 0, 0, 0], [0] * 6]
     else:
+        assert first["record_balance_1"] == [700, 0] and first["record_balance_2"] == [600, 0]
+        assert first["record_days_past_due_1"] == [11, 0] and first["record_repaid_6"] == [0, 0]
         assert first["inflow_2026_06"] == [8, 2_000_000]
         assert first["inflow_2025_07"] == [0, 2_000_000]
 
 
 def test_the_format_covers_these_columns() -> None:
     """Whoever adds a column to a portfolio raises FORMAT, and old snapshots say so instead of reading wrong."""
-    assert (snapshots.FORMAT, len(FACTS), len(FLOWS)) == (1, 45, 8)
+    assert (snapshots.FORMAT, len(FACTS), len(FLOWS), len(RECORD)) == (2, 45, 8, 3)
+
+
+def test_a_snapshot_from_before_there_were_records_has_none() -> None:
+    """The bytes that an earlier version wrote, of format 1."""
+    found = snapshots.decode(BEFORE_RECORDS.read_bytes())
+    assert_same(found.payment_record, PaymentRecord.none(1))
+    assert (found.user_id.tolist(), found.balance.tolist(), found.statements_seen.tolist()) == ([2], [260_000], [6])
+    assert found.cash_flow.inflow[0, -2:].tolist() == [2_020_000, 2_030_000] and found.cash_flow.observed.all()
+    comes_back(found)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +183,11 @@ def test_other_bytes_are_refused() -> None:
     with pytest.raises(SnapshotError, match="not Parquet"):
         snapshots.decode(b"PAR1 but no more")
     body = snapshots.encode(make_portfolio())
-    assert body.count(b'"format": 1') == 1
-    with pytest.raises(SnapshotError, match="format 9; this version reads format 1"):
-        snapshots.decode(body.replace(b'"format": 1', b'"format": 9'))
+    assert body.count(b'"format": 2') == 1
+    with pytest.raises(SnapshotError, match="format 9; this version reads formats 1 and 2"):
+        snapshots.decode(body.replace(b'"format": 2', b'"format": 9'))
+    with pytest.raises(SnapshotError, match="not one of format 2, or damaged"):
+        snapshots.decode(BEFORE_RECORDS.read_bytes().replace(b'"format": 1', b'"format": 2'))
     other = io.BytesIO()
     pq.write_table(pq.read_table(io.BytesIO(body)).replace_schema_metadata(None), other)
     with pytest.raises(SnapshotError, match="format none"):

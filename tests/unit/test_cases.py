@@ -11,6 +11,7 @@ import pytest
 import limits.decision
 from limits.casebook.reading import EVERY, CaseError, Moment, read_casebook, shipped_cases
 from limits.casebook.running import Cases, cases_of
+from limits.casebook.users import make_portfolio
 from limits.ceilings import CEILINGS, Ceiling
 from limits.cli import run
 from limits.policy import Policy
@@ -116,12 +117,38 @@ def _book(folder: Path, text: str, policy: str = 'policy = "standard"') -> Path:
     return folder
 
 
+def test_a_case_may_tell_of_the_newest_statements(tmp_path: Path) -> None:
+    (tmp_path / "packs.toml").write_text('currency = "CNY"\n[amounts]\nstandard = 1\nus = 0.2\n')
+    text = """
+edge = [ { set = { statements = [] }, expect = "held" }, { set = { balance = 1 }, expect = "held" } ]
+[user]
+statements = [{ balance = 90.5, repaid = 7, days_past_due = 40 }, { balance = -3 }]
+"""
+    folder = _book(tmp_path, text, 'policy = "every pack"')
+    for name, currency, minor in (("standard", "CNY", 100), ("us", "USD", 20)):
+        moments = [one for one in read_casebook(folder).of_pack(name, currency) if isinstance(one, Moment)]
+        record = make_portfolio([moment.columns for moment in moments]).payment_record
+        assert record.held.tolist() == [0, 2]
+        assert record.balance[1].tolist() == [90.5 * minor, -3 * minor, 0, 0, 0, 0]
+        assert record.repaid[1].tolist() == [7 * minor, 0, 0, 0, 0, 0]
+        assert record.days_past_due[1].tolist() == [40, 0, 0, 0, 0, 0]
+        assert not record.balance[0].any() and not record.days_past_due[0].any()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "nothing is expected; add a [[step]] or an edge"),
         ("edge = 3", "edge must be a list of tables; write [[edge]] above each"),
         ('edge = [ { set = { active_lender = 3 }, expect = "held" } ]', "did you mean 'active_lenders'?"),
+        ('edge = [ { set = { statements = 3 }, expect = "held" } ]', "write up to 6, the newest first, such as"),
+        ('edge = [ { set = { statements = [ {}, {}, {}, {}, {}, {}, {} ] } } ]', "write up to 6, the newest first"),
+        ('edge = [ { set = { statements = [ 3 ] } } ]', "statement 1 of edge 1: statement = 3 cannot be"),
+        ('edge = [ { set = { statements = [ {}, { balanse = 3 } ] } } ]', "2 of edge 1 has an unknown 'balanse'"),
+        ('edge = [ { set = { statements = [ { days_past_due = -1 } ] } } ]', "a whole number from 0 to 3650"),
+        ('edge = [ { set = { statements = [ { days_past_due = 1.5 } ] } } ]', "a whole number from 0 to 3650"),
+        ('edge = [ { set = { statements = [ { repaid = -1 } ] } } ]', "repaid = -1 cannot be; write an amount"),
+        ('edge = [ { set = { statements = [ { balance = "x" } ] } } ]', "balance = 'x' cannot be; write an amount"),
         ('edge = [ { set = 3, expect = "held" } ]', "edge 1: set must be a table"),
         ('edge = [ { expect = "hold" } ]', "edge 1: 'hold' is not the action; did you mean 'held'?"),
         ("edge = [ { set = { } } ]", 'edge 1: nothing is expected; write expect = "held"'),

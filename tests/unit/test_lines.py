@@ -27,6 +27,20 @@ def test_fields_come_in_the_order_asked_for_and_lines_keep_their_numbers() -> No
     assert [line.reason for line in lines] == [None, None]
 
 
+def test_what_is_optional_is_empty_where_the_heading_does_not_name_it() -> None:
+    def read(content: bytes) -> list[Line]:
+        return list(LineReader(io.BytesIO(content), "f.csv", AB, ("c", "d")))
+
+    assert [line.fields for line in read(b"a,b\n1,2\n")] == [("1", "2", "", "")]
+    assert [line.fields for line in read(b"d,b,a\n4,2,1\n")] == [("1", "2", "", "4")]
+    assert [line.fields for line in read(b"d,c,b,a\n4,3,2,1\n")] == [("1", "2", "3", "4")]
+    assert [line.reason for line in read(b"a,b\n1\n1,2,3\n")] == ["too_few_fields", "too_many_fields"]
+    assert [line.reason for line in read(b"c,a,b\n1,2\n1,2,3\n")] == ["too_few_fields", None]
+    for heading, message in ((b"a,c\n", 'not name "b"'), (b"a,b,e\n", 'unknown "e"'), (b"a,b,c,c\n", 'twice "c"')):
+        with pytest.raises(InputError, match=f"{message}; it must name each of a,b once, and may name c,d"):
+            read(heading)
+
+
 @pytest.mark.parametrize(
     ("line", "reason", "detail"),
     [

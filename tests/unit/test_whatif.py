@@ -98,9 +98,11 @@ BARE: dict[str, Any] = {
     "income_verified_on": None, "identity": Identity.UNVERIFIED, "identity_checked_on": None, "checked_on": None,
     "documents": Documents.MISSING, "raise_consent": False, "opted_out": True, "automation_refused": True,
     "balance": 1_900_000, "average_balance": 1_900_000,
+    "statements": [{"balance": 1_900_000, "repaid": 50_000, "days_past_due": 3}] * 4,
 }  # fmt: skip
 TOUCHED = {
-    "utilisation": {"balance", "average_balance"},
+    "balance": {"balance", "record balance"},
+    "utilisation": {"balance", "average_balance", "record balance"},
     "requested": {"requested_limit"},
     "income_verified": {"income", "income_verified_on"},
     "identity_verified": {"identity", "identity_checked_on"},
@@ -113,15 +115,17 @@ TOUCHED = {
 
 
 def differing(one: Portfolio, other: Portfolio) -> set[str]:
-    """The columns and flows that are not the same bit for bit."""
+    """The columns, flows and parts of the payment record that are not the same bit for bit."""
     found = set()
-    for here, there in ((one, other), (one.cash_flow, other.cash_flow)):
+    for mark, here, there in (
+        ("", one, other), ("", one.cash_flow, other.cash_flow), ("record ", one.payment_record, other.payment_record)
+    ):  # fmt: skip
         for field in dataclasses.fields(here):
             mine, others = getattr(here, field.name), getattr(there, field.name)
             if field.name in (*SHARED, *GROUPS):
                 continue
             if mine.dtype != others.dtype or mine.tobytes() != others.tobytes():
-                found.add(field.name)
+                found.add(mark + field.name)
     return found
 
 
@@ -149,6 +153,26 @@ def test_an_amount_that_is_not_known_stays_so_unless_it_is_given() -> None:
     owed = make_portfolio([{"balance": -5_000}])
     assert apply_changes(owed, [parse_change("balance=-10", "CNY")]).balance[0] == -5_000
     assert apply_changes(owed, [parse_change("balance=+49.99", "CNY")]).balance[0] == 0  # and not -1, "unknown"
+
+
+def test_the_record_has_the_balances_that_are_supposed() -> None:
+    told = [{"balance": balance, "repaid": 7, "days_past_due": 40} for balance in (500, 400, 300, 200)]
+    before = make_portfolio([{"balance": 500, "statements": told}, {"balance": UNKNOWN}, {"statements": told[:2]}])
+    for text, wanted in (
+        ("balance=9", [[900, 400, 300, 200], [0] * 4, [900, 400, 0, 0]]),
+        ("balance=+0", [[500, 400, 300, 200], [0] * 4, [500, 400, 0, 0]]),
+        ("utilisation=10%", [[200_000] * 3 + [200], [0] * 4, [200_000, 200_000, 0, 0]]),
+        ("average_balance=9", [[500, 400, 300, 200], [0] * 4, [500, 400, 0, 0]]),
+        ("days_past_due=0", [[500, 400, 300, 200], [0] * 4, [500, 400, 0, 0]]),
+    ):
+        after = apply_changes(before, [parse_change(text, "CNY")]).payment_record
+        assert after.balance[:, :4].tolist() == wanted, text
+        assert not after.balance[:, 4:].any() and after.held.tolist() == [4, 0, 2]
+        assert after.repaid.tolist() == before.payment_record.repaid.tolist()
+        assert after.days_past_due.tolist() == before.payment_record.days_past_due.tolist()
+    owed = make_portfolio([{"balance": 0, "statements": [{"balance": -1}]}])  # as it is loaded: -1 is "unknown" there
+    for text, balance in (("balance=-10", -1), ("balance=+10%", -1), ("balance=0", -1), ("balance=1", 100)):
+        assert apply_changes(owed, [parse_change(text, "CNY")]).payment_record.balance[0, 0] == balance
 
 
 # Counterfactuals ----------------------------------------------------------------------------

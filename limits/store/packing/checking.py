@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from limits.portfolio import FACTS, CashFlow, Int, Portfolio
+from limits.portfolio import FACTS, CashFlow, Int, PaymentRecord, Portfolio
 from limits.store.columns import read, read_arrays
 from limits.store.load import Excluded, load_portfolio
 from limits.store.packing import record
@@ -63,6 +63,11 @@ def _difference(conn: psycopg.Connection[Any], as_of: dt.date, currency: str, us
         wrong = _unequal(getattr(found, name), getattr(expected, name))
         if wrong.any():
             return int(found.user_id[wrong.argmax()]), name
+    for field in dataclasses.fields(PaymentRecord):
+        wrong = getattr(found.payment_record, field.name) != getattr(expected.payment_record, field.name)
+        wrong = wrong.reshape(len(found), -1).any(axis=1)
+        if wrong.any():
+            return int(found.user_id[wrong.argmax()]), f"{field.name} of the payment record"
     return _difference_of_months(found, expected)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from limits.portfolio import UNKNOWN, Bool, Dates, Int
+from limits.portfolio import STATEMENTS, UNKNOWN, Bool, Dates, Int
 from limits.store import load
 from limits.store.columns import NEVER, Columns, read, read_arrays
 from limits.store.packing import paying
@@ -60,7 +60,7 @@ def gather(
 ) -> tuple[Columns, tuple[Dates, Int, Bool], tuple[Dates, Dates]]:
     """Of users (n,), sorted: their columns, their months as ``load.read_months`` gives them, and the days they hold.
 
-    The columns are those of ``load.read_users`` and of load_payments, without what is never packed.
+    The columns are those of ``load.read_users``, without what is never packed.
     """
     block = Block(conn, as_of, user_ids)
     holds = Interval(len(user_ids), as_of, ahead=ahead)
@@ -118,10 +118,13 @@ def _payments(block: Block, holds: Interval) -> Columns:
     repayments = np.stack([paid["paid_on"].view(np.int64)[order], paid["amount"][order]])
     year_ago = _number(year_before(block.as_of))
     found = np.zeros((len(block.user_ids), len(paying.COLUMNS)), dtype=np.int64)
+    record = np.zeros((len(block.user_ids), len(load.RECORD), STATEMENTS), dtype=np.int64)
     paying.follow(
-        statements, first_statement, repayments, first_repayment, _number(block.as_of), year_ago, found
+        statements, first_statement, repayments, first_repayment, _number(block.as_of), year_ago, found, record
     )  # fmt: skip
     users = {name: found[:, k].copy() for k, name in enumerate(paying.COLUMNS)}
+    users |= {name: record[:, k] for k, name in enumerate(load.RECORD)}
+    users["record_held"] = np.minimum(users["statements_seen"], STATEMENTS)
     users["last_used_on"] = users["last_used_on"].view("datetime64[D]")
     strange = np.flatnonzero(users["statements_seen"] < 0)
     for name in ("passed", "coming"):
@@ -146,11 +149,11 @@ def _where(strange: Int, days: Int) -> Int:
 
 
 def _statements(block: Block) -> tuple[Int, Int]:
-    """The statements (5, s) in the order of ``paying.follow``, and where those of each user begin (n + 1,)."""
+    """The statements (6, s) in the order of ``paying.follow``, and where those of each user begin (n + 1,)."""
     found = block.read("pack_statements")
     order, first = _by_user_and_day(block, found["row"], found["statement_on"])
     row, day = found["row"][order], found["statement_on"].view(np.int64)[order]
-    names = ("statement_on", "due_on", "balance", "due", "minimum")
+    names = ("statement_on", "due_on", "balance", "due", "minimum", "reported")
     statements = np.stack([found[name].view(np.int64)[order] for name in names])
     again = np.flatnonzero((row[1:] == row[:-1]) & (day[1:] == day[:-1]))
     if len(again):
@@ -174,7 +177,7 @@ def _by_queries(block: Block, strange: Int, users: Columns) -> None:
     slow = read(block.conn, "load_users", user_ids=ids.tolist(), as_of=block.as_of, ends_at=ends_at)
     slow |= load.sparse(block.conn, "load_habits", block.as_of, ids)
     slow |= load.sparse(block.conn, "load_payments", block.as_of, ids)
-    for name in (*_BALANCES, *_HABITS, *_PAYMENTS):
+    for name in (*_BALANCES, *_HABITS, *_PAYMENTS, "record_held", *load.RECORD):
         users[name][strange] = slow[name]
 
 

@@ -31,11 +31,12 @@ _MINIMUM_ONLY, _STATEMENTS, _BALANCES, _REPAID, _PASSED, _COMING, _LEFT, _LEAVIN
 
 @kernel
 def follow(statements: Int, first_statement: Int, repayments: Int, first_repayment: Int, as_of: int, year_ago: int,
-           found: Int) -> None:  # fmt: skip
+           found: Int, record: Int) -> None:  # fmt: skip
     """Fill ``found`` (n, len(COLUMNS)) as of a day; ``year_ago``: the last day that the 12 months no longer hold.
 
-    statements (5, s): statement_on, due_on, balance, amount due, minimum due; those of user k
-    from first_statement[k] to first_statement[k + 1]. repayments (2, r): paid_on, amount.
+    statements (6, s): statement_on, due_on, balance, amount due, minimum due, days past due as reported or -1; those
+    of user k from first_statement[k] to first_statement[k + 1]. repayments (2, r): paid_on, amount.
+    record (n, 3, p), zero: of the p newest statements the balance, what was repaid, and days past due.
     passed, coming: the last day up to ``as_of``, and the first after it, on which a row comes into
     sight, falls due or is late; left, leaving: the last day up to ``year_ago`` with a row that
     the 12 months hold no more, and the first after it. In statements_seen -1: amounts, sums or
@@ -44,7 +45,7 @@ def follow(statements: Int, first_statement: Int, repayments: Int, first_repayme
     most = 1
     for user in range(len(found)):
         most = max(most, first_statement[user + 1] - first_statement[user])
-    open_ = np.zeros((3, most), dtype=np.int64)
+    open_ = np.zeros((4, most), dtype=np.int64)
     for user in range(len(found)):
         mine = statements[:, first_statement[user] : first_statement[user + 1]]
         paid = repayments[:, first_repayment[user] : first_repayment[user + 1]]
@@ -58,7 +59,9 @@ def follow(statements: Int, first_statement: Int, repayments: Int, first_repayme
             settled += 1
         _days(mine, paid, as_of, year_ago, found[user])
         _balances(mine[:, :seen], found[user])
-        _payments(mine[:, :seen], paid[:, :settled], as_of, year_ago, open_, found[user])
+        minimums = open_[:, : _payments(mine[:, :seen], paid[:, :settled], as_of, year_ago, open_, found[user])]
+        _record(mine[:, :seen], paid[:, :settled], minimums, record[user])
+        _reported(mine[:, :seen], as_of, year_ago, record[user], found[user])
         _habits(mine[:, :seen], paid[:, :settled], as_of, year_ago, found[user])
 
 
@@ -130,8 +133,12 @@ def _balances(mine: Int, found: Int) -> None:
 
 
 @kernel
-def _payments(mine: Int, paid: Int, as_of: int, year_ago: int, open_: Int, found: Int) -> None:
-    """Minimums are met by the repayments, the oldest first; what meets none is lost to later ones."""
+def _payments(mine: Int, paid: Int, as_of: int, year_ago: int, open_: Int, found: Int) -> int:
+    """Minimums are met by the repayments, the oldest first; what meets none is lost to later ones.
+
+    Fills ``open_`` (4, m) with each minimum, the oldest first, and says how many there are: statement_on, due_on, sum
+    of minimums up to it, and the day on which it was met, LAST_DAY where it was not.
+    """
     count = 0
     for k in range(mine.shape[1]):
         if mine[4, k] > 0:
@@ -156,11 +163,14 @@ def _payments(mine: Int, paid: Int, as_of: int, year_ago: int, open_: Int, found
         lead = max(lead, repaid - owed)
         while oldest < issued and open_[2, oldest] <= repaid - lead:
             _late(open_[1, oldest], day, year_ago, found)
+            open_[3, oldest] = day
             oldest += 1
     while oldest < count:
         _late(open_[1, oldest], as_of, year_ago, found)
         found[_PAST_DUE] = max(found[_PAST_DUE], as_of - open_[1, oldest])
+        open_[3, oldest] = LAST_DAY
         oldest += 1
+    return count
 
 
 @kernel
@@ -170,6 +180,37 @@ def _late(due: int, until: int, year_ago: int, found: Int) -> None:
             found[_MISSED] += 1
         if until > year_ago:
             found[_WORST] = max(found[_WORST], until - due)
+
+
+@kernel
+def _record(mine: Int, paid: Int, minimums: Int, record: Int) -> None:
+    """The newest statements, the newest first; minimums (4, m) as ``_payments`` leaves them."""
+    at = paid.shape[1]
+    for place in range(min(mine.shape[1], record.shape[1])):
+        statement = mine[:, mine.shape[1] - 1 - place]
+        day, repaid, late = statement[0], 0, 0
+        while at and paid[0, at - 1] >= day:
+            at -= 1
+            repaid += paid[1, at]
+        oldest = minimums.shape[1]
+        while oldest and minimums[3, oldest - 1] > day:  # a minimum is met no sooner than the one before
+            oldest -= 1
+            late = max(late, day - minimums[1, oldest])
+        record[0, place], record[1, place], record[2, place] = statement[2], repaid, max(late, statement[5])
+
+
+@kernel
+def _reported(mine: Int, as_of: int, year_ago: int, record: Int, found: Int) -> None:
+    """What was reported holds where it is more than what follows from the minimums."""
+    missed, newest = 0, mine.shape[1] - 1
+    for k in range(mine.shape[1]):
+        if mine[5, k] > 0 and mine[0, k] > year_ago:
+            missed += 1
+            found[_WORST] = max(found[_WORST], mine[5, k])
+    found[_MISSED] = max(found[_MISSED], missed)
+    if newest >= 0 and mine[5, newest] > 0 and record[1, 0] < max(mine[4, newest], 1):
+        found[_PAST_DUE] = max(found[_PAST_DUE], mine[5, newest] + as_of - mine[0, newest])
+        found[_WORST] = max(found[_WORST], found[_PAST_DUE])
 
 
 @kernel

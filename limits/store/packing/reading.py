@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import psycopg
 
-from limits.portfolio import UNKNOWN, Bool, CashFlow, Int, Portfolio
+from limits.portfolio import STATEMENTS, UNKNOWN, Bool, CashFlow, Int, PaymentRecord, Portfolio
 from limits.store import load
 from limits.store.columns import EPOCH_DAYS, NEVER, Columns, between, read, read_arrays, take
 from limits.store.load import Excluded
 from limits.store.packing import record
-from limits.store.packing.unpacking import spread, unfold
+from limits.store.packing.unpacking import spread, spread_record, unfold
 from limits.store.queries import query
 
 #: Users read by one statement: the server gathers their rows in memory.
@@ -46,8 +46,8 @@ class _Block:
     """Users (k,), sorted, of one statement: who is packed, has a line in the currency of the row, and is not dirty.
 
     facts (k,) record.FACTS; line: columns of the credit line (k,); currency (k,).
-    cells: the bytes of all rows that were read, those of a user from ``at`` (k,) on, in 32-bit
-    numbers. month_from, held (k,) months, wide (k,) bool.
+    cells: the bytes of all rows that were read, in 32-bit numbers: the record of a user from
+    ``record_at`` (k,) on, the months from ``at`` (k,). month_from, held (k,) months, wide (k,) bool.
     """
 
     user_id: Int
@@ -55,6 +55,7 @@ class _Block:
     line: Columns
     currency: Any
     cells: Any
+    record_at: Int
     at: Int
     month_from: Int
     held: Int
@@ -86,8 +87,10 @@ def read_packed(
         others, more = load.load_portfolio(conn, as_of, currency, user_ids=rest.tolist())
         users = _with_others(users, others)
         excluded += more
-    flow = _cash_flow(as_of, users["user_id"], blocks, observed, _rows_of(packed, users["user_id"]), others)
-    return load.make_portfolio(as_of, currency, users, flow), sorted(excluded, key=lambda e: e.user_id)
+    places = _rows_of(packed, users["user_id"])
+    flow = _cash_flow(as_of, users["user_id"], blocks, observed, places, others)
+    paid = _payment_record(users["user_id"], users["statements_seen"], blocks, places, others)
+    return load.make_portfolio(as_of, currency, users, flow, paid), sorted(excluded, key=lambda e: e.user_id)
 
 
 def _among(values: Int, known: Int) -> Bool:
@@ -126,8 +129,9 @@ def _read_block(conn: psycopg.Connection[Any], as_of: dt.date, currency: str, us
     )  # fmt: skip
     packed, span = _entries(found["packed_id"], ">i8"), _entries(found["span"], ">i8")
     month_from, held, wide = span >> 16, span >> 1 & 0x7FFF, (span & 1).astype(np.bool_)
-    lengths = len(load.MONTHLY) * held * (1 + wide)
-    at = np.cumsum(lengths) - lengths
+    lengths = (record.OF_RECORD + len(load.MONTHLY) * held) * (1 + wide)
+    record_at = np.cumsum(lengths) - lengths
+    at = record_at + record.OF_RECORD * (1 + wide)
     facts = np.frombuffer(found["facts"] or b"", dtype=record.FACTS)
     cells = _entries(found["cells"], "<i4", np.int32)
     assert len(facts) == len(packed) and len(cells) == lengths.sum(), "a record and months for each user"
@@ -135,7 +139,7 @@ def _read_block(conn: psycopg.Connection[Any], as_of: dt.date, currency: str, us
     own = _currencies(found["foreign_row"], packed, currency)
     lines = line.pop("user_id"), line.pop("currency")
     dirty = np.unique(_entries(found["dirty_id"], ">i8"))
-    whole = _Block(packed, facts, line, own, cells, at, month_from, held, wide)
+    whole = _Block(packed, facts, line, own, cells, record_at, at, month_from, held, wide)
     alike = np.array_equal(packed, lines[0]) and np.array_equal(own, lines[1])
     if alike and not len(dirty) and np.array_equal(packed, user_ids):
         return whole
@@ -143,8 +147,8 @@ def _read_block(conn: psycopg.Connection[Any], as_of: dt.date, currency: str, us
     good = _among(users, user_ids) & ~_among(users, dirty) & (own[mine] == lines[1][theirs])
     mine, theirs = mine[good], theirs[good]
     return _Block(
-        users[good], facts[mine], take(line, theirs), own[mine], cells, at[mine], month_from[mine], held[mine],
-        wide[mine],
+        users[good], facts[mine], take(line, theirs), own[mine], cells, record_at[mine], at[mine], month_from[mine],
+        held[mine], wide[mine],
     )  # fmt: skip
 
 
@@ -295,6 +299,25 @@ def _with_others(users: Columns, others: Portfolio) -> Columns:
     """The columns of both, in order."""
     both = {name: np.concatenate([users[name], getattr(others, name)]) for name in load.PLAIN}
     return take(both, np.argsort(both["user_id"]))
+
+
+# Payment record ------------------------------------------------------------------------------
+
+
+def _payment_record(
+    user_ids: Int, statements_seen: Int, blocks: list[_Block], rows: Int, others: Portfolio | None
+) -> PaymentRecord:
+    """The record of users, of whom those of all blocks stand in ``rows`` (k,), -1 where they are left out."""
+    cells = np.empty((len(load.RECORD), len(user_ids), STATEMENTS), dtype=np.int64)
+    first = 0
+    for block in blocks:
+        mine = slice(first, first + len(block.user_id))
+        first += len(block.user_id)
+        spread_record(block.cells, block.record_at, block.wide, rows[mine], cells)
+    if others is not None:
+        theirs = others.payment_record
+        cells[:, np.searchsorted(user_ids, others.user_id)] = theirs.balance, theirs.repaid, theirs.days_past_due
+    return PaymentRecord(np.minimum(statements_seen, STATEMENTS), *cells)
 
 
 # Months --------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from limits.portfolio import STATEMENTS
 from limits.store.queries import query
 
 #: Dates, as days since 1970; the least 32-bit number is "never".
@@ -36,6 +37,9 @@ FACTS = np.dtype(
     + [(name, "i1") for name in CODES]
     + [(name, "?") for name in FLAGS]
 )
+
+#: Numbers of a payment record, which stand before the months.
+OF_RECORD = 3 * STATEMENTS
 
 #: What says how sources become facts. A packed row of other rules is never read.
 _RULES = (

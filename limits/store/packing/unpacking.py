@@ -1,4 +1,4 @@
-"""The months of packed rows, spread over the arrays of a cash flow.
+"""The months of packed rows, spread over the arrays of a cash flow, and their payment records.
 
 Users are (k,); those of one block have their cells (bytes as 32-bit numbers) one after the other,
 ``at`` (k,) the first of each: ``held`` months from ``month_from`` on of each amount in turn,
@@ -60,6 +60,26 @@ def spread(
                 numbers = cells[at[i] + source : at[i] + source + last - first]
                 for j in range(len(target)):
                     target[j] = np.int64(numbers[j]) * known[j]
+
+
+@kernel
+def spread_record(cells: Any, at: Int, wide: Bool, rows: Int, columns: Int) -> None:
+    """Writes ``columns`` (c, n, s): user i is row ``rows[i]`` of them, none where that is negative."""
+    kinds, _, statements = columns.shape
+    for i in range(len(at)):
+        row = rows[i]
+        if row < 0:
+            continue
+        for k in range(kinds):
+            target = columns[k, row]
+            if wide[i]:
+                halves = cells[at[i] + 2 * k * statements : at[i] + 2 * (k + 1) * statements]
+                for j in range(statements):
+                    target[j] = np.int64(halves[2 * j + 1]) << 32 | (np.int64(halves[2 * j]) & 0xFFFFFFFF)
+            else:
+                numbers = cells[at[i] + k * statements : at[i] + (k + 1) * statements]
+                for j in range(statements):
+                    target[j] = numbers[j]
 
 
 @kernel

@@ -115,7 +115,7 @@ class Packed:
 
     valid_from, valid_until (n,) dates; packable (n,) bool: False for users who are never read
     from their row. facts (n,) record.FACTS; month_from (n,) months since 1970, months_held (n,);
-    wide (n,) bool. cells: the bytes of all, those of a user from cells_from (n,) on.
+    wide (n,) bool. cells: record and months, the bytes of all, those of a user from cells_from (n,) on.
     """
 
     user_id: Int
@@ -141,7 +141,7 @@ def pack(conn: psycopg.Connection[Any], as_of: dt.date, user_ids: Int) -> Packed
     begins[late] = np.datetime64(as_of)
 
     packable = _packable(users, as_of)
-    span = _encode_months(months, amounts, watched, packable)
+    span = _encode_cells(users, months, amounts, watched, packable)
     facts = _facts(conn, as_of, users, packable)
     facts["months_watched"] = span.pop("months_watched")
     return Packed(
@@ -213,22 +213,27 @@ def _text_codes(conn: psycopg.Connection[Any], texts: list[str]) -> dict[str, in
     return dict(zip(found["content"].tolist(), found["code"].tolist(), strict=True))
 
 
-def _encode_months(months: Dates, amounts: Int, watched: Bool, packable: Bool) -> dict[str, Any]:
-    """The months in which anything is known, of each amount in turn, as 32-bit numbers where all of them fit.
+def _encode_cells(users: Columns, months: Dates, amounts: Int, watched: Bool, packable: Bool) -> dict[str, Any]:
+    """The payment record, then the months in which anything is known, of each amount in turn, as 32-bit numbers where
+    all of them fit.
 
     Whoever has too large an amount is no longer packable.
     """
     from limits.store.packing import cells
 
+    paid = np.concatenate([users[name] for name in load.RECORD], axis=1)
     start, size = int(months[0].astype(np.int64)), len(packable)
     before = start % _ALIGNED
     first, held = np.zeros((2, size), dtype=np.int64)
     wide, watched_bits = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.uint64)
-    cells.spans(amounts, watched, before, _ALIGNED, packable, first, held, wide, LARGEST_MINOR)
-    ends = np.cumsum(held * np.where(wide, 64, 32))
+    cells.spans(paid, amounts, watched, before, _ALIGNED, packable, first, held, wide, LARGEST_MINOR)
+    numbers = record.OF_RECORD + amounts.shape[2] * held
+    ends = np.cumsum(np.where(packable, numbers * np.where(wide, 8, 4), 0))
     places = np.concatenate([[0], ends[:-1]])
     content = np.zeros(ends[-1] // 8, dtype="<i8")
-    cells.write(amounts, watched, before, first, held, wide, places, content.view("<i4"), content, watched_bits)
+    cells.write(
+        paid, amounts, watched, before, first, held, wide, packable, places, content.view("<i4"), content, watched_bits
+    )  # fmt: skip
     return {
         "month_from": first + start - before, "months_held": held, "wide": wide, "cells_from": places,
         "cells": content.tobytes(), "months_watched": watched_bits,
