@@ -137,7 +137,8 @@ class Portfolio:
     months_on_book           whole months since opened_on (derived)
     days_past_due            of the oldest minimum payment still unpaid on as_of; 0 if none
     missed_payments          minimum payments missed or late in the 12 months to as_of
-    worst_days_past_due      longest delay of a minimum payment in the 12 months to as_of
+    worst_days_past_due      longest delay of a minimum payment in the 12 months to as_of; all three as they follow from
+                             statements and repayments or as the lender's system reported, whichever is more
     statements_seen          statements issued on or before as_of
     opened_on, last_raise_on, last_cut_on, last_used_on, last_event_on
                              last_used_on: last statement with a balance; last_event_on: newest

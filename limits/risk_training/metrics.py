@@ -96,7 +96,8 @@ def _calibration(counted: Counted) -> tuple[Any, Any]:
         intercept, slope = intercept + step[0], slope + step[1]
         if not np.any(np.abs(step) > _CLOSE):
             break
-    fine = np.isfinite(slope) & (np.abs(slope) < 100)
+    both = (counted.paid.sum(-1) > 0) & (counted.missed.sum(-1) > 0)
+    fine = both & np.isfinite(slope) & (np.abs(slope) < 100)
     return np.where(fine, slope, np.nan), np.where(fine, intercept, np.nan)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from limits.capacity import Capacity
 from limits.errors import InputError
@@ -66,6 +67,11 @@ def train(
 ) -> Trained:
     """The scorecard of the users; the same users, recipe and libraries give the same bytes."""
     check_population(population)
+    with threadpool_limits(1):  # so that no sum depends on how many threads there are
+        return _train(population, name, recipe, repeats, progress)
+
+
+def _train(population: Population, name: str, recipe: Recipe, repeats: int, progress: Progress) -> Trained:
     missed = population.missed
     features = read_features(population.portfolio, population.capacity, list(FEATURES))
     rounds = recipe.folds * repeats + 1

@@ -133,9 +133,9 @@ def _poison(user_id: int) -> None:
     """From now on the engine breaks in this process whenever the user is among those it decides."""
     sound = deciding.review
 
-    def stumble(portfolio: Any, policy: Any) -> Any:
+    def stumble(portfolio: Any, policy: Any, model: Any) -> Any:
         if user_id in portfolio.user_id.tolist():
             raise FloatingPointError(f"cannot get through user {user_id}")
-        return sound(portfolio, policy)
+        return sound(portfolio, policy, model)
 
     deciding.review = stumble

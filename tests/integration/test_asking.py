@@ -170,10 +170,10 @@ def test_watching_ends_with_the_review(database: Database, settings: Settings, u
 def test_a_user_whom_the_engine_cannot_get_through_is_set_aside(
     database: Database, settings: Settings, conn: Connection, users: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stumble(portfolio, policy):  # type: ignore[no-untyped-def]
+    def stumble(portfolio, policy, model):  # type: ignore[no-untyped-def]
         if 5 in portfolio.user_id.tolist():
             raise FloatingPointError("cannot get through\nthis one")
-        return decide_portfolio(portfolio, policy)
+        return decide_portfolio(portfolio, policy, model)
 
     monkeypatch.setattr(deciding, "review", stumble)
     done = run(database, settings)
