@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,6 +44,14 @@ def register(app: typer.Typer) -> None:
 def train_command(
     out: Annotated[Path, typer.Option("--out", metavar="MODEL.json", show_default=False, help="The file to write.")],
     data: Data = None,
+    from_db: Annotated[
+        bool, typer.Option("--from-db", help="Users of the database as of a date, with what became of them since.")
+    ] = False,
+    as_of: Annotated[str | None, common.date_option("--as-of", "With --from-db: the date they are read as of.")] = None,
+    horizon: Annotated[
+        int, typer.Option(min=1, max=24, help="With --from-db: months after it in which a payment is missed or not.")
+    ] = 3,
+    policy: common.PolicyName = None,
     name: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the model: small letters, digits, - and _.")
     ] = "scorecard",
@@ -61,11 +70,16 @@ def train_command(
     one_thread()  # before NumPy: the same bytes on every run
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name):
         raise typer.BadParameter(f"--name {name!r}: write a small letter, then small letters, digits, - and _")
+    if from_db != (as_of is not None) or (data is not None and from_db):
+        raise typer.BadParameter("--from-db and --as-of DATE go together, and without --data")
+    if policy is not None and not from_db:
+        raise typer.BadParameter("--policy goes with --from-db: it says the currency")
     from limits.risk_training.recipe import Recipe
     from limits.risk_training.training import train
     from limits.terminal import print_json, progress
 
-    population = _population(data)
+    date: Any = as_of  # the option's parser has made a date of it
+    population = _observed(date, horizon, policy) if from_db else _population(data)
     with progress("training", quiet=json) as bar:
         made = train(population, name, Recipe(seed=seed), repeats=repeats, progress=bar)
     _write(out, made.scorecard.body)
@@ -206,6 +220,23 @@ def _population(data: Path | None) -> Population:
     sample = uci.read(data)
     missed = _outcome(sample, data)
     return Population(sample.portfolio, _capacity(sample), missed, source(data), HORIZON_MONTHS, OUTCOME)
+
+
+def _observed(as_of: dt.date, horizon: int, policy: str | None) -> Population:
+    from limits.engine.asking import policy_for
+    from limits.risk_training.observed import observed
+    from limits.settings import get_settings
+
+    common.load_scoring()
+    settings = get_settings()
+    currency = policy_for(policy or settings.policy, common.today()).currency
+    with (
+        common.database(settings) as database,
+        database.connect("operations", "limits risk train") as conn,
+        conn.transaction(),
+    ):
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return observed(conn, as_of, horizon, currency, today=common.today())
 
 
 def _outcome(sample: Sample, data: Path | None) -> Any:
