@@ -30,7 +30,7 @@ RULES = RiskRules(
         )
     ),
 )
-#: Points for the use of the limit and for days past due; a user without statements has 10 + 20 + 60.
+#: Points for the use of the limit and for days past due; a user without statements has 10 + 20 + 30.
 CARD: dict[str, Any] = {
     "format": 1,
     "name": "two-things",

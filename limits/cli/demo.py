@@ -58,6 +58,8 @@ class Demo:
     @property
     def by_band(self) -> dict[str, dict[str, Any]]:
         """The same for each band of the scorecard, the best first; empty without one."""
+        if not self.bands:
+            return {}
         return self._counted(sorted({*self.bands.values()}), lambda entry: self.bands[entry.user_id])
 
     def _counted(self, names: Sequence[str], name_of: Callable[[LogEntry], str]) -> dict[str, dict[str, Any]]:
@@ -109,7 +111,7 @@ def demo_command(
     with common.database(settings) as database:
         tonight = load(database, sample, date, users, say, quiet=json)
         approve_policy(database, sample, say)
-        approve_model(database, sample, tonight, say)
+        approve_model(database, sample, tonight, users, say)
         rows = list(review_all(database, settings, sample, tonight, say, quiet=json))
         demo = gather(database, settings, sample, rows, started)
     if json:
@@ -178,7 +180,7 @@ def approve_policy(database: Database, sample: Sample, say: Say) -> None:
         )
 
 
-def approve_model(database: Database, sample: Sample, tonight: dt.date, say: Say) -> None:
+def approve_model(database: Database, sample: Sample, tonight: dt.date, users: int | None, say: Say) -> None:
     """The demo's scorecard, trained on some of the users, and put in force by the same two people."""
     from limits.engine import risk_governing
 
@@ -187,7 +189,7 @@ def approve_model(database: Database, sample: Sample, tonight: dt.date, say: Say
     why = "the demo's scorecard"
     with tempfile.TemporaryDirectory(prefix="limits-demo-") as folder:
         file = Path(folder) / "model.json"
-        file.write_text(sample.model(), encoding="utf-8")
+        file.write_text(sample.model(users), encoding="utf-8")
         one = risk_governing.propose_model(
             database, file, effective_on=tonight, actor=sample.maker, reason=why
         ).approval

@@ -10,6 +10,8 @@ from pathlib import Path
 
 #: Month-ends that the borrowers are reviewed for before tonight.
 MONTH_ENDS = 6
+#: Clients that a scorecard is trained on at least.
+FEWEST_TRAINED = 1500
 
 
 class Data(enum.StrEnum):
@@ -56,7 +58,7 @@ class Sample:
     unknown: tuple[str, ...]
     later: str
     bad: str
-    model: Callable[[], str] | None = None
+    model: Callable[[int | None], str] | None = None
     seen: Callable[[int], bool] = lambda user_id: False
 
 
@@ -119,12 +121,14 @@ def _uci() -> Sample:
     def seen(user_id: int) -> bool:
         return user_id % 2 == 0
 
-    def model() -> str:
+    def model(users: int | None) -> str:
         from limits.bench.outcomes.training import trained
 
         sample = uci.read()
         assert sample.outcome is not None, "the shipped sample has outcomes"
         rows = np.flatnonzero([seen(user_id) for user_id in sample.portfolio.user_id.tolist()])
+        if users is not None:  # of few users a quick scorecard will do
+            rows = rows[: max(users, FEWEST_TRAINED)]
         return trained(sample.portfolio.take(rows), sample.outcome[rows]).body
 
     return Sample(

@@ -35,7 +35,7 @@ def series_command(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.csv", help="The file to write.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="FILE.csv.gz", help="uci-payments alone: the data set, which is not shipped."),
+        typer.Option("--from", metavar="FILE.csv.gz", help="uci-payments alone: the file of the data set."),
     ] = None,
 ) -> None:
     """Write monthly series as id,month,value for limits backtest."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from limits.capacity import Capacity, estimate_capacity
 from limits.portfolio import STATEMENTS, Portfolio
-from limits.risk.scoring import BLOCK_USERS
+from limits.risk.scorecard import BLOCK_USERS
 from tests.portfolios import assert_same, make_portfolio
 from tests.scorecards import by_hand, clients, quick, with_record
 

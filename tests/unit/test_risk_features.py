@@ -10,7 +10,7 @@ import pytest
 from limits.capacity import estimate_capacity
 from limits.portfolio import UNKNOWN, Portfolio
 from limits.risk import FEATURES, read_features
-from limits.risk.record import BALANCES, DELAYS, PAYMENTS, RECORD_FEATURES
+from limits.risk.names import BALANCES, DELAYS, PAYMENTS, RECORD_FEATURES
 from tests.portfolios import make_portfolio
 from tests.scorecards import by_hand, one_user
 

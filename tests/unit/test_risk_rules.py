@@ -119,10 +119,11 @@ def test_a_scorecard_of_other_bands_is_refused_with_line_and_mend(
 
 
 def test_a_model_scores_and_without_one_nobody_is_scored() -> None:
-    portfolio = make_portfolio([{}, {"days_past_due": 45}])
+    use = [{"balance": 1_000_000}]
+    portfolio = make_portfolio([{"statements": use}, {"statements": use, "days_past_due": 45}])
     model = scorecard()
     made = review(portfolio, changed(risk=RULES), model)
-    assert made.risk.points.tolist() == [90, 30] and made.risk.bands == BANDS
+    assert made.risk.points.tolist() == [95, 35] and made.risk.bands == BANDS
     assert made.risk.band.tolist() == [0, 2]
     assert [Reason.RISK_BAND in made.reasons(row) for row in (0, 1)] == [False, True]
     without = review(portfolio, changed(risk=RULES.model_copy(update={"required": True})))
