@@ -11,7 +11,7 @@ from pathlib import Path
 #: Month-ends that the borrowers are reviewed for before tonight.
 MONTH_ENDS = 6
 #: Clients that a scorecard is trained on at least.
-FEWEST_TRAINED = 1500
+FEWEST_TRAINED = 600
 
 
 class Data(enum.StrEnum):

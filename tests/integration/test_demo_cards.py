@@ -11,7 +11,7 @@ from limits.settings import make_settings
 from limits.store.db import Connection, Database
 from tests import commands, invariants
 
-CLIENTS = 400
+CLIENTS = 200
 
 
 @pytest.mark.slow
