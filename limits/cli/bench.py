@@ -67,7 +67,7 @@ def risk_command(
 
     one_thread()
     from limits.bench import risk_speed
-    from limits.cli.risk_train import read_model
+    from limits.engine.risk_governing import read_model
     from limits.terminal import print_json, say, table
 
     common.load_scoring()

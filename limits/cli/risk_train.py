@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 #: Of the files: the outcome is that of the next month.
 HORIZON_MONTHS = 1
 OUTCOME = "the payment due in the next month was missed"
-#: The largest model file that is read.
-LARGEST_FILE = 20_000_000
 
 Data = Annotated[
     Path | None,
@@ -101,6 +99,7 @@ def evaluate_command(
     json: common.Json = False,
 ) -> None:
     """How good a scorecard is on clients whose outcome is known: order and probabilities, by limit and by band."""
+    from limits.engine.risk_governing import read_model
     from limits.risk_training.evaluating import evaluate
     from limits.terminal import note, print_json
 
@@ -127,6 +126,7 @@ def disparity_command(
 ) -> None:
     """How a scorecard falls on men and women, ages, education and marriage, which it never sees."""
     from limits.cli.risk_report import print_disparity
+    from limits.engine.risk_governing import read_model
     from limits.errors import InputError
     from limits.risk_training.disparity import disparity
     from limits.samples import uci
@@ -166,6 +166,7 @@ def monitor_command(
     expected: from 0.1 on to be watched, from 0.25 on an alert.
     """
     from limits.cli.risk_report import print_drifts
+    from limits.engine.risk_governing import read_model
     from limits.risk_training.stability import from_card, from_users, monitor
     from limits.samples import uci
     from limits.terminal import print_json
@@ -190,22 +191,6 @@ def monitor_command(
         print_drifts(scorecard, drifts, figures)
     if alerts:
         raise typer.Exit(1)
-
-
-def read_model(file: Path) -> Scorecard:
-    """The scorecard in a file."""
-    from limits.errors import InputError
-    from limits.risk import parse_scorecard
-
-    try:
-        raw = file.read_bytes()
-        if len(raw) > LARGEST_FILE:
-            raise InputError(f"{file} has {len(raw):,} bytes; a model file has no more than {LARGEST_FILE:,}")
-        return parse_scorecard(raw.decode("utf-8"), file=str(file))
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8 text; write a model with limits risk train") from error
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error
 
 
 def source(data: Path | None) -> str:
