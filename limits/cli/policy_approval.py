@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.cli.proposals import COLUMNS, SHORT, standing
 
 if TYPE_CHECKING:
     from limits.engine.governing import Decision
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 ProposalId = Annotated[int, common.number_argument("ID", "Number of the proposal.")]
 Why = Annotated[str, common.words_option("--reason", "Why, as the history shall say.")]
-
-#: How many digits of a hash a table shows; JSON has all.
-SHORT = 12
 
 
 class Role(enum.StrEnum):
@@ -133,19 +131,7 @@ def _table(found: list[Approval]) -> None:
     from limits.terminal import table
 
     table(
-        (
-            "id",
-            "pack",
-            "effective on",
-            "sha256",
-            "role",
-            "state",
-            "proposed",
-            "maker",
-            "decided",
-            "checker",
-            "ended by",
-        ),
+        ("id", "pack", "effective on", "sha256", "role", *COLUMNS),
         [
             (
                 str(one.approval_id),
@@ -153,21 +139,12 @@ def _table(found: list[Approval]) -> None:
                 one.effective_on.isoformat(),
                 one.policy_hash.hex()[:SHORT],
                 one.role,
-                one.state,
-                f"{one.proposed_at:%Y-%m-%d %H:%M}",
-                _said(one.maker, one.reason),
-                f"{one.decided_at:%Y-%m-%d %H:%M}" if one.decided_at else "",
-                _said(one.checker, one.decided_reason),
-                _said(one.withdrawn_by, one.withdrawn_reason),
+                *standing(one),
             )
             for one in found
         ],
         numbers=("id",),
     )
-
-
-def _said(who: str | None, why: str) -> str:
-    return "" if who is None else f"{who}: {why}" if why else who
 
 
 def as_dict(made: Decision) -> dict[str, Any]:

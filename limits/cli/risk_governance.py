@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.cli.proposals import COLUMNS, SHORT, said, standing
 
 if TYPE_CHECKING:
     from limits.engine.risk_governing import RiskDecision
@@ -20,9 +21,6 @@ Hash = Annotated[
     str, typer.Argument(metavar="HASH", help="sha256 of the model, or its first digits.", show_default=False)
 ]
 Why = Annotated[str, common.words_option("--reason", "Why, as the history shall say.")]
-
-#: How many digits of a hash a table shows; JSON has all.
-SHORT = 12
 
 
 def register(app: typer.Typer) -> None:
@@ -49,12 +47,12 @@ def propose(
     from limits.settings import get_settings
     from limits.terminal import note, print_json
 
-    settings, date = get_settings(), effective_on
-    found_date: Any = date  # the option's parser has made a date of it
+    settings = get_settings()
+    date: Any = effective_on  # the option's parser has made a date of it
     with common.database(settings) as database:
         who = common.the_actor(settings, actor)
         made = risk_governing.propose_model(
-            database, file, effective_on=found_date or common.today(), actor=who, reason=reason
+            database, file, effective_on=date or common.today(), actor=who, reason=reason
         )
     if json:
         print_json(as_dict(made))
@@ -138,8 +136,8 @@ def show(
         raise InputError("give a hash, or a date with --as-of, and not both")
     if text and json:
         raise InputError("--text and --json are two ways; choose one")
-    found_date: Any = as_of
-    date: dt.date = found_date or common.today()
+    asked: Any = as_of  # the option's parser has made a date of it
+    date: dt.date = asked or common.today()
     with common.database() as database, database.connect("auditor", "limits risk show") as conn:
         wanted = risk_models.named(conn, model)[-1].model_hash if model else None
         found = risk_models.load(conn, wanted) if wanted else risk_models.in_force(conn, date)
@@ -161,8 +159,8 @@ def _print_model(model: Scorecard, stands: list[RiskApproval]) -> None:
     newest = stands[-1]
     months = f"{model.horizon_months} month" + ("s" if model.horizon_months > 1 else "")
     say(f"{model.name}, {months} ahead, sha256 {model.model_hash.hex()}", strong=True)
-    said = _said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or newest.reason)
-    say(f"{newest.state}, effective on {newest.effective_on} ({said})")
+    words = said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or newest.reason)
+    say(f"{newest.state}, effective on {newest.effective_on} ({words})")
     table(
         ("band", "points from", "missed payment"),
         [(name, f"{low}" if last else "below", risk) for name, low, risk, last in _bands(model)],
@@ -203,28 +201,19 @@ def _table(found: list[RiskApproval]) -> None:
     from limits.terminal import table
 
     table(
-        ("sha256", "name", "months", "effective on", "state", "proposed", "maker", "decided", "checker", "ended by"),
+        ("sha256", "name", "months", "effective on", *COLUMNS),
         [
             (
                 one.model_hash.hex()[:SHORT],
                 one.name,
                 str(one.horizon_months),
                 one.effective_on.isoformat(),
-                one.state,
-                f"{one.proposed_at:%Y-%m-%d %H:%M}",
-                _said(one.maker, one.reason),
-                f"{one.decided_at:%Y-%m-%d %H:%M}" if one.decided_at else "",
-                _said(one.checker, one.decided_reason),
-                _said(one.withdrawn_by, one.withdrawn_reason),
+                *standing(one),
             )
             for one in found
         ],
         numbers=("months",),
     )
-
-
-def _said(who: str | None, why: str) -> str:
-    return "" if who is None else f"{who}: {why}" if why else who
 
 
 def as_dict(made: RiskDecision) -> dict[str, Any]:
