@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from limits.capacity import Capacity
 from limits.errors import NotFound
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Portfolio
@@ -69,12 +68,6 @@ class Score:
         }
 
 
-def score(portfolio: Portfolio, capacity: Capacity, model: Scorecard) -> Score:
-    """What a model says of the one user of a portfolio."""
-    risk = model.score(portfolio, capacity)
-    return said(model, risk, losses(model, portfolio, capacity)[0])
-
-
 def said(model: Scorecard, risk: Risk, lost: tuple[Loss, ...]) -> Score:
     """What a model said of the one user who was scored."""
     points, ppm, band = (int(column[0]) for column in (risk.points, risk.probability_ppm, risk.band))
@@ -108,7 +101,8 @@ class Scores:
             raise NotFound(f"user {entry.user_id} is not in the snapshot {bytes(entry.input_digest).hex()}")
         from limits.capacity import estimate_capacity  # here, for it loads the kernels
 
-        return score(user, estimate_capacity(user.cash_flow, self._horizon(bytes(entry.policy_hash))), model)
+        capacity = estimate_capacity(user.cash_flow, self._horizon(bytes(entry.policy_hash)))
+        return said(model, model.score(user, capacity), losses(model, user, capacity)[0])
 
     def bands(self, entries: Iterable[LogEntry]) -> dict[int, str]:
         """The band of each user of the entries of one review; nobody where nobody was scored. Errors as of ``of``."""

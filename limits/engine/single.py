@@ -15,11 +15,11 @@ import structlog
 from limits.dispositions import ending
 from limits.engine.asking import policy_for, refuse_future, today
 from limits.engine.deciding import Decided, code_version, decide_users, made_by
-from limits.engine.scoring import Score, model_of, model_on, score
+from limits.engine.scoring import Score, model_of, model_on, said
 from limits.errors import DatabaseError, KeyReused, NoDecision, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Portfolio
-from limits.risk import Scorecard
+from limits.risk import Scorecard, losses
 from limits.settings import Settings
 from limits.store import approvals, pending, policies, recomputes, record, reviews, rows, snapshots
 from limits.store import log as adjustment_log
@@ -163,7 +163,8 @@ def _preview(conn: Connection, order: Order) -> tuple[LogEntry, Score | None]:
     """The entry that the log would hold, and the score; its numbers of entry and review are 0."""
     model = model_on(conn, order.policy, order.as_of)
     decided = decide_one(conn, order, model)
-    scored = None if model is None else score(decided.portfolio, decided.decisions.capacity, model)
+    made = decided.decisions
+    scored = None if model is None else said(model, made.risk, losses(model, decided.portfolio, made.capacity)[0])
     return _entry_of(conn, order, decided), scored
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from itertools import pairwise
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -16,6 +16,9 @@ from limits.portfolio import Int, Portfolio
 from limits.risk.features import FEATURES, read_features
 from limits.risk.names import Real
 from limits.risk.result import ALL_PPM, Risk
+
+if TYPE_CHECKING:
+    from limits.risk.scoring import Plan
 
 #: Users scored at a time, so that their features stay near the processor; changes no result.
 BLOCK_USERS = 8_192
@@ -118,20 +121,24 @@ class Scorecard(_Part):
 
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
-        points = np.empty(len(portfolio), dtype=np.int64)
+        points, plan = np.empty(len(portfolio), dtype=np.int64), self._plan()
         for begin in range(0, len(portfolio), BLOCK_USERS):
             rows = slice(begin, begin + BLOCK_USERS)
-            points[rows] = self._points(read_features(portfolio.take(rows), capacity.take(rows), self.features))
+            points[rows] = self._points(read_features(portfolio.take(rows), capacity.take(rows), self.features), plan)
         return self._risk(points)
 
     def score_features(self, features: dict[str, Real]) -> Risk:
         """The risk of users by their features (n,)."""
-        return self._risk(self._points(features))
+        return self._risk(self._points(features, self._plan()))
 
-    def _points(self, features: dict[str, Real]) -> Int:
-        from limits.risk.scoring import add_points, make_plan  # here, for it loads the kernels and not everybody scores
+    def _plan(self) -> Plan:
+        from limits.risk.scoring import make_plan  # here, for it loads the kernels and not everybody scores
 
-        plan = make_plan(self.features, [(one.features, one.edges, one.points) for one in self.characteristics])
+        return make_plan(self.features, [(one.features, one.edges, one.points) for one in self.characteristics])
+
+    def _points(self, features: dict[str, Real], plan: Plan) -> Int:
+        from limits.risk.scoring import add_points
+
         points = np.full(len(features[self.features[0]]), self.base_points, dtype=np.int64)
         add_points(np.stack([features[name] for name in self.features]), plan, points)
         return points
