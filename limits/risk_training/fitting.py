@@ -177,8 +177,14 @@ def _columns_unseen(
 
 
 def regress(columns: Real, missed: Bool) -> Any:
-    """The logistic regression of the outcome on the columns, the constant first."""
-    return Logit(missed.astype(np.float64), add_constant(columns, has_constant="add")).fit(disp=0, maxiter=100)
+    """The logistic regression of the outcome on the columns, the constant first.
+
+    InputError where it does not settle.
+    """
+    found = Logit(missed.astype(np.float64), add_constant(columns, has_constant="add")).fit(disp=0, maxiter=100)
+    if not found.mle_retvals["converged"]:
+        raise InputError("what is known of the users tells every outcome, so no points settle; train on more users")
+    return found
 
 
 def alone(columns: Real, missed: Bool) -> list[Alone]:

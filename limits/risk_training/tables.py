@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, sparse
 
+from limits.errors import InputError
 from limits.portfolio import Bool, Int
 from limits.risk.names import Real
 from limits.risk_training.recipe import Recipe
@@ -128,10 +129,12 @@ class _Problem:
         self.constant = float(np.log(rate / (1 - rate)))
 
     def solve(self) -> Real:
-        """The log-odds of every cell, and the constant last."""
+        """The log-odds of every cell, and the constant last. InputError where they do not settle."""
         start = np.append(np.zeros(len(self.scale)), self.constant)
         options = {"maxiter": 1000, "maxcor": 20, "ftol": 1e-8, "gtol": 1e-3}
         found = optimize.minimize(self.value, start, jac=True, method="L-BFGS-B", options=options)
+        if not found.success:
+            raise InputError(f"the points did not settle: {found.message}; train on more users, or on other ones")
         return np.append(found.x[:-1] * self.scale, found.x[-1])
 
     def value(self, unknown: Real) -> tuple[float, Real]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from itertools import pairwise
 
@@ -13,10 +14,10 @@ from statsmodels.api import Logit, add_constant
 
 from limits.errors import InputError
 from limits.risk import parse_scorecard
-from limits.risk_training import metrics
+from limits.risk_training import metrics, tables
 from limits.risk_training.binning import bin_of, evidence, make_bins
 from limits.risk_training.calibrating import calibrate, points_at
-from limits.risk_training.fitting import choose
+from limits.risk_training.fitting import choose, regress
 from limits.risk_training.recipe import BANDS, CANDIDATES, KIND, Recipe
 from limits.risk_training.tables import Shape, fit_tables, one_way
 from limits.risk_training.training import bands, train
@@ -138,6 +139,18 @@ def test_a_column_of_noise_or_of_the_wrong_sign_is_not_kept() -> None:
     assert 0 in kept and {1, 2} <= set(why)
     assert why[1].startswith("its coefficient has the wrong sign")
     assert why[2] == "its bins are not a point apart"
+
+
+def test_what_does_not_settle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = np.arange(100) >= 50
+    for column in (missed.astype(float), np.linspace(-1, 1, 100)):  # either tells who misses a payment
+        with pytest.raises(InputError, match="no points settle"):
+            regress(column[:, None], missed)
+    assert regress(np.linspace(-1, 1, 100)[:, None], np.arange(100) % 3 == 0).mle_retvals["converged"]
+    stopped = functools.partial(tables.optimize.minimize, tol=0)
+    monkeypatch.setattr(tables.optimize, "minimize", lambda *a, options, **k: stopped(*a, options={"maxiter": 1}, **k))
+    with pytest.raises(InputError, match="the points did not settle"):
+        train(population(), "quick", QUICK)
 
 
 def test_the_better_calibration_is_taken() -> None:
