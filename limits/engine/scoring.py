@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from limits.errors import NotFound
+from limits.errors import NotFound, PolicyError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Portfolio
 from limits.risk import Loss, Risk, Scorecard, losses
@@ -31,9 +31,17 @@ def model_on(conn: Connection, policy: Policy, as_of: dt.date) -> Scorecard | No
 
 
 def fitting(policy: Policy, model: Scorecard | None) -> Scorecard | None:
-    """The model, if the policy's [risk] goes with it; PolicyError with line and mend where not."""
+    """The model, if the policy's [risk] goes with it; PolicyError with line and mend where not.
+
+    A policy without [risk] lets every model score and takes no notice.
+    """
     if model is not None:
         name = f"the risk model {model.name} ({model.model_hash.hex()[:12]})"
+        if policy.risk is not None and model.currency not in (None, policy.currency):
+            raise PolicyError(
+                f"{policy.pack} of {policy.effective_on} is in {policy.currency} and {name} was made of amounts in "
+                f"{model.currency}: its points would mean nothing; propose one made of such users, or withdraw it"
+            )
         require_bands(policy, [band.name for band in model.bands], model=name)
     return model
 

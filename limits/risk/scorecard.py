@@ -119,6 +119,13 @@ class Scorecard(_Part):
         """The names of what it reads, each once."""
         return list(dict.fromkeys(name for one in self.characteristics for name in one.features))
 
+    @property
+    def currency(self) -> str | None:
+        """The currency of the amounts that it was made of, as its card says; None where that says nothing."""
+        population = self.card.get("population")
+        found = population.get("currency") if isinstance(population, dict) else None
+        return found if isinstance(found, str) else None
+
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
         points, plan = np.empty(len(portfolio), dtype=np.int64), self._plan()

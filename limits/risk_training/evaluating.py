@@ -37,11 +37,9 @@ class Evaluation:
 
 def check_currency(scorecard: Scorecard, portfolio: Portfolio) -> None:
     """InputError for users whose amounts are of another currency than those that the scorecard was made of."""
-    population = scorecard.card.get("population")
-    currency = population.get("currency") if isinstance(population, dict) else None
-    if currency is not None and currency != portfolio.currency:
+    if scorecard.currency not in (None, portfolio.currency):
         raise InputError(
-            f"the model {scorecard.name} was made of amounts in {currency} and the users' are in "
+            f"the model {scorecard.name} was made of amounts in {scorecard.currency} and the users' are in "
             f"{portfolio.currency}; train one on such users"
         )
 

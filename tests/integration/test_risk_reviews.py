@@ -235,6 +235,20 @@ def test_a_model_of_other_bands_than_the_policy_is_refused_before_anything_is_do
     assert row.state == "done" and risk_lines(conn) == {row.review_id: row.risk_model.hex() if row.risk_model else ""}
 
 
+def test_a_model_of_amounts_in_another_currency_is_refused_where_it_would_count(
+    database: Database, settings: Settings, conn: Connection, users: list[int], pack: str
+) -> None:
+    governance.approve_model(conn, scorecard(card={"population": {"currency": "TWD"}}), AS_OF)
+    words = "banded of 2026-01-01 is in CNY and the risk model two-things .* was made of amounts in TWD"
+    with pytest.raises(PolicyError, match=words):
+        review(database, settings, pack)
+    with pytest.raises(PolicyError, match=words):
+        engine.recompute(database, settings, 1, reason="x", actor="Ann", as_of=AS_OF, policy=pack, apply=True)
+    assert replays.count(conn) == 0 and replays.count(conn, "limits.reviews") == 0
+    governance.approve_model(conn, scorecard(card={"population": {"currency": "CNY"}}), AS_OF)
+    assert review(database, settings, pack).state == "done"
+
+
 def test_a_dry_run_a_simulation_and_what_if_score_as_the_review_does(
     database: Database, settings: Settings, conn: Connection, users: list[int], pack: str
 ) -> None:
