@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from limits.risk_training.training import Population, Trained
     from limits.samples.uci import Sample
 
-#: Of the files: the outcome is that of the next month.
-HORIZON_MONTHS = 1
-OUTCOME = "the payment due in the next month was missed"
 
 Data = Annotated[
     Path | None,
@@ -204,13 +202,14 @@ def _population(data: Path | None) -> Population:
 
     sample = uci.read(data)
     missed = _outcome(sample, data)
-    return Population(sample.portfolio, _capacity(sample), missed, source(data), HORIZON_MONTHS, OUTCOME)
+    return Population(sample.portfolio, _capacity(sample), missed, source(data), uci.HORIZON_MONTHS, uci.MISSED)
 
 
 def _observed(as_of: dt.date, horizon: int, policy: str | None) -> Population:
     from limits.engine.asking import policy_for
     from limits.risk_training.observed import observed
     from limits.settings import get_settings
+    from limits.terminal import note
 
     common.load_scoring()
     settings = get_settings()
@@ -221,7 +220,10 @@ def _observed(as_of: dt.date, horizon: int, policy: str | None) -> Population:
         conn.transaction(),
     ):
         conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return observed(conn, as_of, horizon, currency, today=common.today())
+        population, excluded = observed(conn, as_of, horizon, currency, today=common.today())
+    for reason, users in sorted(Counter(one.reason for one in excluded).items()):
+        note(f"left out: {users:,} users: {reason}")
+    return population
 
 
 def _outcome(sample: Sample, data: Path | None) -> Any:

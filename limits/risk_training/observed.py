@@ -12,7 +12,7 @@ from limits.errors import InputError
 from limits.portfolio import Status
 from limits.risk_training.training import Population
 from limits.store.db import Connection
-from limits.store.load import load_portfolio
+from limits.store.load import Excluded, load_portfolio
 from limits.store.outcomes import read_outcomes
 
 
@@ -22,9 +22,12 @@ def months_later(day: dt.date, months: int) -> dt.date:
     return dt.date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def observed(conn: Connection, as_of: dt.date, horizon_months: int, currency: str, *, today: dt.date) -> Population:
+def observed(
+    conn: Connection, as_of: dt.date, horizon_months: int, currency: str, *, today: dt.date
+) -> tuple[Population, list[Excluded]]:
     """Active users with a statement on or before ``as_of``, of whom a payment was to be seen within the horizon.
 
+    And the users of whom no portfolio can be made on that date, each with the reason.
     InputError where the horizon has not passed yet, or nobody is left.
     """
     until = months_later(as_of, horizon_months)
@@ -33,7 +36,7 @@ def observed(conn: Connection, as_of: dt.date, horizon_months: int, currency: st
             f"{horizon_months} months after {as_of} is {until}, and today is {today}: what became of the users is not "
             "known yet; name an earlier --as-of or a shorter --horizon"
         )
-    portfolio, _ = load_portfolio(conn, as_of, currency)
+    portfolio, excluded = load_portfolio(conn, as_of, currency)
     wanted = (portfolio.status == Status.ACTIVE) & (portfolio.payment_record.held > 0)
     portfolio = portfolio.take(wanted)
     known, missed = read_outcomes(conn, portfolio.user_id, as_of, until)
@@ -45,7 +48,8 @@ def observed(conn: Connection, as_of: dt.date, horizon_months: int, currency: st
     rows = np.isin(portfolio.user_id, known)
     portfolio = portfolio.take(rows)
     assert (portfolio.user_id == known).all()
-    return Population(
+    population = Population(
         portfolio, estimate_capacity(portfolio.cash_flow), missed, "users of the database", horizon_months,
         "a minimum payment due within the horizon was missed, or a delay was reported within it",
     )  # fmt: skip
+    return population, excluded

@@ -34,6 +34,8 @@ BILLS = tuple(f"BILL_AMT{k}" for k in range(1, STATEMENTS + 1))
 PAYMENTS = tuple(f"PAY_AMT{k}" for k in range(1, STATEMENTS + 1))
 DELAYS = ("PAY_0", *(f"PAY_{k}" for k in range(2, STATEMENTS + 1)))
 OUTCOME = "default.payment.next.month"
+#: Months until the outcome is known, and what it says.
+HORIZON_MONTHS, MISSED = 1, "the payment due in the next month was missed"
 SPELLINGS = {"PAY_1": "PAY_0", "default payment next month": OUTCOME}
 
 #: Whole numbers that a column may hold, the lowest and the highest.

@@ -82,7 +82,7 @@ def test_over_a_year_those_who_missed_are_those_whom_a_portfolio_counts(conn: Co
 
 
 def test_only_active_users_with_a_statement_count(conn: Connection) -> None:
-    for user_id, status in enumerate(("active", "blocked", "active", "active"), start=1):
+    for user_id, status in enumerate(("active", "blocked", "active", "active", "closed"), start=1):
         builders.add_user(conn, user_id, status=status)
         if user_id != 3:
             builders.add_statement(conn, user_id, day("2026-06-15"))
@@ -90,7 +90,8 @@ def test_only_active_users_with_a_statement_count(conn: Connection) -> None:
     builders.add_repayment(conn, 4, day("2026-06-20"), 50_000)
     builders.add_repayment(conn, 4, day("2026-07-20"), 50_000)
     builders.refresh(conn)
-    found = observed(conn, AS_OF, 3, CURRENCY, today=TODAY)
+    found, excluded = observed(conn, AS_OF, 3, CURRENCY, today=TODAY)
+    assert [(one.user_id, one.reason) for one in excluded] == [(5, "closed")]
     assert found.portfolio.user_id.tolist() == [1, 4] and found.missed.tolist() == [True, False]
     assert found.portfolio.payment_record.held.tolist() == [1, 1]  # the later statement is not known yet
     with pytest.raises(InputError, match="what became of the users is not known yet"):

@@ -5,9 +5,7 @@ from __future__ import annotations
 from limits.bench.outcomes.rates import Bool
 from limits.portfolio import Portfolio
 from limits.risk import Scorecard
-
-#: The payment of the next month.
-HORIZON_MONTHS = 1
+from limits.samples import uci
 
 
 def trained(portfolio: Portfolio, bad: Bool) -> Scorecard:
@@ -21,7 +19,7 @@ def trained(portfolio: Portfolio, bad: Bool) -> Scorecard:
     from limits.risk_training.training import Population, train
 
     population = Population(
-        portfolio, estimate_capacity(portfolio.cash_flow), bad, "card clients of Taiwan", HORIZON_MONTHS,
-        "missed the payment of the next month",
+        portfolio, estimate_capacity(portfolio.cash_flow), bad, "card clients of Taiwan", uci.HORIZON_MONTHS,
+        uci.MISSED,
     )  # fmt: skip
     return train(population, "card-clients", Recipe(folds=3, bootstraps=2)).scorecard
