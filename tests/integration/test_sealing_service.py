@@ -301,7 +301,7 @@ WEAKER = (
         ),
         ("ALTER TABLE limits.archived_lines DISABLE TRIGGER USER", "limits.archived_lines is disabled, and 1 more", ""),
         ("ALTER TABLE limits.erasures DISABLE TRIGGER USER", "limits.erasures is disabled, and 1 more", ""),
-        ("ALTER TABLE limits.batches DISABLE TRIGGER USER", "limits.batches is disabled, and 1 more", ""),
+        ("ALTER TABLE limits.batches DISABLE TRIGGER USER", "limits.batches is disabled, and 2 more", ""),
         ("ALTER TABLE limits.person_sets DISABLE TRIGGER USER", "limits.person_sets is disabled, and 1 more", ""),
         (
             "ALTER TABLE limits.credit_lines DISABLE TRIGGER ALL",
