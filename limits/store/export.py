@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from limits.portfolio import Bool, Int
 from limits.reasons import Reason
+from limits.store import arrow
 from limits.store.export_reading import COLUMNS, Entries
 from limits.store.log import reason_code
 
@@ -94,7 +95,7 @@ def _csv_lines(block: Entries) -> Any:
     columns[reasons] = _joined(block.reason_cells, _of_code(block.reason_code, _CODES), " ")
     keys = _of_code(block.cell_code, [f'""{code}"":' for code in _CODES])
     bounds = _joined(block.cells, _concatenate(keys, _text_of_numbers(block.cell_value)), ",")
-    quote = pc.if_else(pa.array(np.diff(block.cells) > 0), '"', "")
+    quote = pc.if_else(arrow.array(np.diff(block.cells) > 0), '"', "")
     columns[ceilings] = _concatenate(quote, "{", bounds, "}", quote)
     return _concatenate(pc.binary_join_element_wise(*columns, ","), _NEWLINE)
 
@@ -129,7 +130,7 @@ def _as_text(block: Entries, name: str, kind: str, text: Callable[[str | None], 
     if kind == "int64":
         found = _text_of_numbers(numbers, there)
     elif kind == "date":
-        found = _array(numbers.astype(np.int32), there).cast(pa.date32()).cast(pa.string())
+        found = arrow.array(numbers.astype(np.int32), there).cast(pa.date32()).cast(pa.string())
     else:
         found = _text_of_instants(numbers)
     return found if null is None else found.fill_null(null)
@@ -150,33 +151,29 @@ def _quoted(texts: Any) -> tuple[Any, Any, str]:
 
 
 def _text_of_numbers(numbers: Int, there: Bool | None = None) -> Any:
-    return _array(numbers, there).cast(pa.string())
+    return arrow.array(numbers, there).cast(pa.string())
 
 
 def _text_of_instants(micros: Int) -> Any:
     """Instants as Python's isoformat writes them in UTC: without a fraction where it is zero."""
-    whole = pa.array(micros - micros % 1_000_000).cast(pa.timestamp("us")).cast(pa.timestamp("s")).cast(pa.string())
-    parts = pc.utf8_lpad(pa.array(micros % 1_000_000).cast(pa.string()), 6, "0")
-    fraction = pc.if_else(pa.array(micros % 1_000_000 != 0), _concatenate(".", parts), "")
+    whole = arrow.array(micros - micros % 1_000_000).cast(pa.timestamp("us")).cast(pa.timestamp("s")).cast(pa.string())
+    parts = pc.utf8_lpad(arrow.array(micros % 1_000_000).cast(pa.string()), 6, "0")
+    fraction = pc.if_else(arrow.array(micros % 1_000_000 != 0), _concatenate(".", parts), "")
     return _concatenate(pc.replace_substring(whole, " ", "T"), fraction, "+00:00")
 
 
-def _of_code(code: Int, values: list[str]) -> Any:
+def _of_code(code: Int, values: Sequence[str | None]) -> Any:
     """Texts by their codes; an array without values has no code."""
-    return pa.array(values, pa.string()).take(pa.array(code))
+    return arrow.texts(values).take(arrow.array(code))
 
 
 def _joined(ends: Int, texts: Any, separator: str) -> Any:
     """One text for each row, of its cells from ends[k] to ends[k + 1]."""
-    return pc.binary_join(pa.ListArray.from_arrays(pa.array(ends.astype(np.int32)), texts), separator)
+    return pc.binary_join(pa.ListArray.from_arrays(arrow.array(ends.astype(np.int32)), texts), separator)
 
 
 def _concatenate(*texts: Any) -> Any:
     return pc.binary_join_element_wise(*texts, "")
-
-
-def _array(numbers: Int, there: Bool | None) -> Any:
-    return pa.array(numbers, mask=None if there is None or there.all() else ~there)
 
 
 def _bytes_of(texts: Any) -> memoryview:
@@ -205,15 +202,15 @@ def _parquet_schema() -> Any:
 def _parquet_column(block: Entries, name: str, kind: str) -> Any:
     if kind == "string":
         run = block.texts[name]
-        return pa.array(run.values, pa.string()).take(pa.array(run.code))
+        return _of_code(run.code, run.values)
     if kind == "strings":
-        ends = pa.array(block.reason_cells.astype(np.int32))
+        ends = arrow.array(block.reason_cells.astype(np.int32))
         return pa.ListArray.from_arrays(ends, _of_code(block.reason_code, _CODES))
     if kind == "ceilings":
-        ends = pa.array(block.cells.astype(np.int32))
-        return pa.MapArray.from_arrays(ends, _of_code(block.cell_code, _CODES), pa.array(block.cell_value))
+        ends = arrow.array(block.cells.astype(np.int32))
+        return pa.MapArray.from_arrays(ends, _of_code(block.cell_code, _CODES), arrow.array(block.cell_value))
     numbers, there = block.numbers[name]
     if kind == "date":
-        return _array(numbers.astype(np.int32), there).cast(pa.date32())
-    array = _array(numbers, there)
+        return arrow.array(numbers.astype(np.int32), there).cast(pa.date32())
+    array = arrow.array(numbers, there)
     return array if kind == "int64" else array.cast(pa.timestamp("us", tz="UTC"))

@@ -17,10 +17,13 @@ import json
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from limits.errors import SnapshotError
 from limits.portfolio import FACTS, STATEMENTS, CashFlow, Dates, Int, PaymentRecord, Portfolio
+from limits.store import arrow
 
 #: Raised when the columns of a portfolio, or how they are written, change.
 FORMAT = 2
@@ -50,17 +53,14 @@ def encode(portfolio: Portfolio) -> bytes:
     SnapshotError names what a portfolio cannot have: a column of another type, a day beyond all calendars, more
     than 63 months.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns: Columns = {}
     widths = {}
     for name in FACTS:
         values = getattr(portfolio, name)
         if values.dtype.kind == "U":
             widths[name] = values.dtype.itemsize // 4
-        columns[name] = _fact(pa, name, values)
-    columns |= _months(pa, portfolio.cash_flow) | _record(pa, portfolio.payment_record)
+        columns[name] = _fact(name, values)
+    columns |= _months(portfolio.cash_flow) | _record(portfolio.payment_record)
     described = {
         "format": FORMAT,
         "as_of": portfolio.as_of.isoformat(),
@@ -90,9 +90,6 @@ def encode(portfolio: Portfolio) -> bytes:
 
 def decode(body: bytes) -> Portfolio:
     """The portfolio of a snapshot, equal in every array and dtype. SnapshotError when it is none."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         file = pq.ParquetFile(pa.BufferReader(body), read_dictionary=["segment", "industry", "jurisdiction"])
         described = json.loads((file.metadata.metadata or {}).get(b"limits", b"null"))
@@ -104,13 +101,13 @@ def decode(body: bytes) -> Portfolio:
             f"the snapshot has format {kind}; this version reads formats {_WITHOUT_RECORD} and {FORMAT}"
         )
     try:
-        return _portfolio(pa, file.read(use_threads=False), described)
+        return _portfolio(file.read(use_threads=False), described)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         words = str(error).splitlines()[0]
         raise SnapshotError(f"the snapshot is not one of format {described['format']}, or damaged: {words}") from error
 
 
-def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
+def _portfolio(table: Any, described: dict[str, Any]) -> Portfolio:
     """The portfolio of a table that was read, with what its metadata say."""
     found = {name: column.combine_chunks() for name, column in zip(table.column_names, table.columns, strict=True)}
     months = np.array(described["months"], dtype="datetime64[M]")
@@ -119,10 +116,10 @@ def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
     record = PaymentRecord.none(shape[0])
     if described["format"] != _WITHOUT_RECORD:
         cells = {n: _cells(found, f"record_{n}", _places(n), (shape[0], STATEMENTS)) for n in RECORD}
-        record = PaymentRecord(held=_values(pa, found["record_held"], None), **cells)
-    bits = found["observed"].to_numpy().astype("<i8").view(np.uint8).reshape(-1, 8)
+        record = PaymentRecord(held=_values(found["record_held"], None), **cells)
+    bits = arrow.whole(found["observed"]).astype("<i8").view(np.uint8).reshape(-1, 8)
     observed = np.unpackbits(bits, axis=1, count=shape[1], bitorder="little").astype(np.bool_)
-    facts = {name: _values(pa, found[name], described["text_widths"].get(name)) for name in FACTS}
+    facts = {name: _values(found[name], described["text_widths"].get(name)) for name in FACTS}
     return Portfolio(
         as_of=dt.date.fromisoformat(described["as_of"]),
         currency=described["currency"],
@@ -135,46 +132,45 @@ def _portfolio(pa: Any, table: Any, described: dict[str, Any]) -> Portfolio:
 # Columns to Arrow ---------------------------------------------------------------------------
 
 
-def _fact(pa: Any, name: str, values: NDArray[Any]) -> Any:
+def _fact(name: str, values: NDArray[Any]) -> Any:
     """One column (n,) of a portfolio."""
     if values.dtype == np.int64:
-        return _array(pa, _narrowed(values))
+        return arrow.array(_narrowed(values))
     if values.dtype == np.bool_:
-        return pa.array(values)
+        return arrow.array(values)
     if values.dtype == np.dtype("datetime64[D]"):
-        return _dates(pa, name, values)
+        return _dates(name, values)
     if values.dtype.kind == "U":
-        return _texts(pa, values)
+        return _texts(values)
     raise SnapshotError(f"the column {name} is of type {values.dtype}, which no portfolio has")
 
 
-def _dates(pa: Any, name: str, values: Dates) -> Any:
+def _dates(name: str, values: Dates) -> Any:
     """Days, NaT as null."""
     known = ~np.isnat(values)
     days = np.where(known, values.astype(np.int64), 0)
     if not _fits(days):
         raise SnapshotError(f"the column {name} has a day beyond all calendars")
-    validity = pa.py_buffer(np.packbits(known, bitorder="little"))
-    return pa.Array.from_buffers(pa.date32(), len(days), [validity, pa.py_buffer(_narrowed(days))])
+    return arrow.dates(days.astype(np.int32), known)
 
 
-def _texts(pa: Any, values: NDArray[np.str_]) -> Any:
+def _texts(values: NDArray[np.str_]) -> Any:
     """Texts (n,), of which few are different, as codes and a dictionary in the order of their first user."""
     if not len(values):
-        return pa.array([], pa.string()).dictionary_encode()
+        return arrow.texts([]).dictionary_encode()
     # Sorting texts, or making each a text of Python, costs ten times as much as all this.
     letters = np.ascontiguousarray(values).view(np.uint32).reshape(len(values), -1)
     weights = np.cumprod(np.full(letters.shape[1], 0x9E3779B97F4A7C15, dtype=np.uint64))
-    codes = pa.array((letters * weights).sum(axis=1, dtype=np.uint64)).dictionary_encode().indices.to_numpy()
+    codes = arrow.whole(arrow.array((letters * weights).sum(axis=1, dtype=np.uint64)).dictionary_encode().indices)
     first = np.empty(codes.max() + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(values))[::-1]
     different = values[first]
     if not np.array_equal(different[codes], values):  # two texts with one sum
-        return pa.array(values.tolist(), pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(codes, pa.array(different.tolist(), pa.string()))
+        return arrow.texts(values.tolist()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(arrow.array(codes), arrow.texts(different.tolist()))
 
 
-def _months(pa: Any, cash_flow: CashFlow) -> Columns:
+def _months(cash_flow: CashFlow) -> Columns:
     """The flows, and which months were observed."""
     users, months = cash_flow.observed.shape
     if months > MOST_MONTHS:
@@ -182,26 +178,26 @@ def _months(pa: Any, cash_flow: CashFlow) -> Columns:
     bits = np.zeros((users, 8), dtype=np.uint8)
     packed = np.packbits(cash_flow.observed, axis=1, bitorder="little")
     bits[:, : packed.shape[1]] = packed
-    columns: Columns = {"observed": _array(pa, bits.reshape(-1).view("<i8").astype(np.int64, copy=False))}
+    columns: Columns = {"observed": arrow.array(bits.reshape(-1).view("<i8").astype(np.int64, copy=False))}
     for flow in FLOWS:
-        columns |= _spread(pa, flow, getattr(cash_flow, flow), _names(flow, cash_flow.months))
+        columns |= _spread(flow, getattr(cash_flow, flow), _names(flow, cash_flow.months))
     return columns
 
 
-def _record(pa: Any, record: PaymentRecord) -> Columns:
-    columns: Columns = {"record_held": _array(pa, _narrowed(record.held))}
+def _record(record: PaymentRecord) -> Columns:
+    columns: Columns = {"record_held": arrow.array(_narrowed(record.held))}
     for name in RECORD:
-        columns |= _spread(pa, f"record_{name}", getattr(record, name), _places(name))
+        columns |= _spread(f"record_{name}", getattr(record, name), _places(name))
     return columns
 
 
-def _spread(pa: Any, name: str, values: Int, names: list[str]) -> Columns:
+def _spread(name: str, values: Int, names: list[str]) -> Columns:
     """Values (n, c) as columns of these names (c,), or of few users as one column of lists."""
     if len(values) < MANY:
-        starts = pa.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
-        return {name: pa.ListArray.from_arrays(starts, _array(pa, _narrowed(values).reshape(-1)))}
+        starts = arrow.array(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1])
+        return {name: pa.ListArray.from_arrays(starts, arrow.array(_narrowed(values).reshape(-1)))}
     turned = _turned(values)
-    return {one: _array(pa, turned[place]) for place, one in enumerate(names)}
+    return {one: arrow.array(turned[place]) for place, one in enumerate(names)}
 
 
 def _names(flow: str, months: Dates) -> list[str]:
@@ -212,11 +208,6 @@ def _names(flow: str, months: Dates) -> list[str]:
 def _places(name: str) -> list[str]:
     """The columns of what the payment record says of each statement, the newest first."""
     return [f"record_{name}_{place + 1}" for place in range(STATEMENTS)]
-
-
-def _array(pa: Any, values: NDArray[Any]) -> Any:
-    """An array of Arrow over the memory of a contiguous one, without copying."""
-    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
 
 
 def _turned(values: Int) -> NDArray[np.int32] | Int:
@@ -243,25 +234,26 @@ def _narrowed(values: Int) -> NDArray[np.int32] | Int:
 # Columns from Arrow -------------------------------------------------------------------------
 
 
-def _values(pa: Any, array: Any, width: int | None) -> NDArray[Any]:
+def _values(array: Any, width: int | None) -> NDArray[Any]:
     """One column (n,) with the dtype that it had."""
     if width is not None:
         texts = np.array(array.dictionary.to_pylist() or [""], dtype=f"U{width}")
-        return texts[array.indices.to_numpy()]
+        return texts[arrow.whole(array.indices)]
     if array.type == pa.bool_():
-        return array.to_numpy(zero_copy_only=False)
+        return arrow.truths(array)
     if array.type == pa.date32():
-        return np.array(array.to_numpy(zero_copy_only=False), dtype="datetime64[D]")
-    return array.to_numpy().astype(np.int64)
+        days = arrow.numbers(array).astype(np.int64).view("datetime64[D]")
+        return np.where(arrow.there(array), days, np.datetime64("NaT"))
+    return arrow.whole(array).astype(np.int64)
 
 
 def _cells(found: Columns, name: str, names: list[str], shape: tuple[int, int]) -> Int:
     """Values (n, c): one column of lists, or the columns of these names (c,)."""
     values = np.empty(shape, dtype=np.int64)
     if name in found:
-        values[:] = found[name].flatten().to_numpy().reshape(shape)
+        values[:] = arrow.whole(found[name].flatten()).reshape(shape)
         return values
-    columns = [found[one].to_numpy() for one in names]
+    columns = [arrow.whole(found[one]) for one in names]
     for start in range(0, shape[0], _TURNED):
         for place, column in enumerate(columns):
             values[start : start + _TURNED, place] = column[start : start + _TURNED]
