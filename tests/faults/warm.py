@@ -1,9 +1,9 @@
-"""What the process that workers and commands are forked from has loaded: the kernels too, so that nobody compiles."""
+"""What the process that workers and commands are forked from has loaded: all that a worker loads before it forks."""
 
-from limits import capacity
+from limits.engine import warming
 from tests import commands
 from tests.faults import forked
 
 assert commands
 assert forked
-capacity.warm()
+warming.warm()
