@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +19,10 @@ from tests.faults.nights import Night, Nights, Result
 def portfolio(server_url: str, template: str) -> str:
     """The name of a database with users in it."""
     name = "limits_portfolio"
-    with copy_database(server_url, template, name).connect("owner", "limits test") as conn:
+    database = copy_database(server_url, template, name)
+    with database.connect("owner", "limits test") as conn:
         nights.populate(conn)
+    os.environ["TESTS_PORTFOLIO"] = database.url  # for tests.faults.warm
     return name
 
 
