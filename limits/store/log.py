@@ -122,6 +122,10 @@ class LogEntry:
     #: What was offered or announced, and the last day to accept it or the day it takes effect.
     proposed_minor: int | None = None
     effective_on: dt.date | None = None
+    #: What the scorecard said: points, and the probability of a missed payment in parts per million; None where nobody
+    #: was scored, and of entries of before the log kept it.
+    risk_points: int | None = None
+    risk_probability_ppm: int | None = None
 
     @property
     def outcome(self) -> str:
