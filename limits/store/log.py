@@ -168,6 +168,8 @@ class LogEntry:
             "capacity_p90_minor": self.capacity_p90_minor,
             "capacity_method": Method(self.capacity_method).name.lower(),
             "months_observed": self.months_observed,
+            "risk_points": self.risk_points,
+            "risk_probability_ppm": self.risk_probability_ppm,
             "version_before": self.version_before,
             "version_after": self.version_after,
             "policy_pack": self.pack,
