@@ -2,7 +2,7 @@
 
 An entry is one decision of a batch, big-endian:
 
-    u8   format                     FORMAT
+    u8   format                     FORMAT; of all entries of a batch the same
     u32  sequence                   place in its batch, from 0, without gaps
     i64  user_id
     i64  limit_before_minor
@@ -23,9 +23,14 @@ An entry is one decision of a batch, big-endian:
     i16  notice
     i32  notice_due_on              as effective_on
     i16  consent                    1 raises wanted, 2 raises not wanted, 4 a person has to decide; sums
+    i32  risk_points                points of the scorecard, more is better; 0x80000000: not scored
+    i32  risk_probability_ppm       of a missed payment within its horizon, parts per million; 0x80000000: not scored
     u16  number of ceilings (k)
     ceil(k / 8) bytes               bit j % 8 of byte j // 8, the least significant is bit 0: ceiling j bounds
     i64  each ceiling that bounds, in order, below UNBOUNDED
+
+Entries of format 1 are the same without risk_points and risk_probability_ppm: they do not say what a scorecard
+said, and are read and written as they were.
 
 Action and version_after are not written: they follow from the limits and version_before.
 The record of a batch is text, ASCII, as ``BatchRecord`` lists it. Its digest, as that of an
@@ -49,8 +54,10 @@ from limits.record_text import COUNT, DATE, DIGEST, INSTANT, NUMBER, TEXT, WORD,
 
 Bytes = NDArray[np.uint8]
 
-FORMAT = 1
-#: ``proposed_minor`` of a decision that proposes nothing to be done later.
+#: The format of entries that are made now, and the one before the risk was part of them.
+FORMAT = 2
+WITHOUT_RISK = 1
+#: ``proposed_minor`` of a decision that proposes nothing to be done later, and the risk of a user who is not scored.
 NONE: int = -(2**63)
 #: The digest before the first record of a lane.
 ZEROS = bytes(merkle.HASH_BYTES)
@@ -77,22 +84,31 @@ FIELDS: tuple[tuple[str, int], ...] = (
     ("notice", 2),
     ("notice_due_on", 4),
     ("consent", 2),
+    ("risk_points", 4),
+    ("risk_probability_ppm", 4),
 )
-_WIDTHS = np.array([width for _, width in FIELDS], dtype=np.int64)
-_FIXED = 1 + int(_WIDTHS.sum()) + 2  # bytes before the bitmap
+#: Those that say the risk; an entry of format 1 has none of them.
+RISK = ("risk_points", "risk_probability_ppm")
+#: The fields of each format that there is.
+FIELDS_OF = {WITHOUT_RISK: tuple(field for field in FIELDS if field[0] not in RISK), FORMAT: FIELDS}
+_WIDTHS_OF = {form: np.array([width for _, width in fields], dtype=np.int64) for form, fields in FIELDS_OF.items()}
+_FIXED_OF = {form: 1 + int(widths.sum()) + 2 for form, widths in _WIDTHS_OF.items()}  # bytes before the bitmap
 _DATES = ("effective_on", "notice_due_on")
 _EPOCH = np.datetime64("2000-01-01", "D")
-_NO_DAY = -(2**31)
+_NOTHING = -(2**31)  # of four bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """n entries of a log as columns (n,), int64 but for the dates; amounts in minor units.
+    """n entries of a log, all of one format, as columns (n,), int64 but for the dates; amounts in minor units.
 
     reason_bits                     the 64 bits of the field: bit 63 makes the number negative
     proposed_minor                  NONE where there is none
     effective_on, notice_due_on     datetime64[D], NaT where there is none
+    risk_points                     of the scorecard; NONE where nobody has scored the user, and of format 1
+    risk_probability_ppm            of a missed payment, parts per million; NONE as risk_points
     ceilings                        (n, k) UNBOUNDED where a rule sets no bound
+    format                          of their bytes
     """
 
     sequence: Int
@@ -115,7 +131,10 @@ class Entries:
     notice: Int
     notice_due_on: Dates
     consent: Int
+    risk_points: Int
+    risk_probability_ppm: Int
     ceilings: Int
+    format: int = FORMAT
 
     def __len__(self) -> int:
         return len(self.sequence)
@@ -134,28 +153,36 @@ class Entries:
 
     def take(self, rows: Any) -> Self:
         """Some entries: ``rows`` is any NumPy row index."""
-        return dataclasses.replace(self, **{f.name: getattr(self, f.name)[rows] for f in dataclasses.fields(self)})
+        names = [field.name for field in dataclasses.fields(self) if field.name != "format"]
+        return dataclasses.replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
 def encode(entries: Entries) -> tuple[Bytes, Int]:
-    """The bytes of n entries one after another, and where each begins (n + 1,).
+    """The bytes of n entries in their format one after another, and where each begins (n + 1,).
 
-    OverflowError for a value that its field cannot hold, TypeError for columns of another kind.
+    OverflowError for a value that its field cannot hold, or that its format has no field for; TypeError for columns of
+    another kind; EntryError for a format that there is not.
     """
-    values = np.empty((len(FIELDS), len(entries)), dtype=np.int64)
-    for place, (name, width) in enumerate(FIELDS):
+    form = entries.format
+    if form not in FIELDS_OF:
+        raise EntryError(f"entries of format {form} cannot be written; {_READS}")
+    values = np.empty((len(FIELDS_OF[form]), len(entries)), dtype=np.int64)
+    for place, (name, width) in enumerate(FIELDS_OF[form]):
         values[place] = _column(name, width, getattr(entries, name))
+    for name, _ in FIELDS[len(values) :]:
+        if len(known := np.flatnonzero(_whole(name, getattr(entries, name)) != NONE)):
+            raise OverflowError(f"{name} of entry {known[0]} does not fit into an entry of format {form}")
     from limits import entry_bytes  # here, for it loads the compiler and not everybody writes entries
 
     ceilings = np.ascontiguousarray(_whole("ceilings", entries.ceilings))
     if ceilings.shape[1] >= 2**16:
         raise OverflowError(f"{ceilings.shape[1]} ceilings are more than an entry holds")
     offsets = np.zeros(len(entries) + 1, dtype=np.int64)
-    misfit = entry_bytes.lengths(ceilings, _FIXED, UNBOUNDED, offsets)
+    misfit = entry_bytes.lengths(ceilings, _FIXED_OF[form], UNBOUNDED, offsets)
     if misfit >= 0:
         raise OverflowError(f"a ceiling of entry {misfit} is above UNBOUNDED, the highest that there is")
     body = np.empty(int(offsets[-1]), dtype=np.uint8)
-    entry_bytes.write(values, ceilings, _WIDTHS, FORMAT, UNBOUNDED, offsets, body)
+    entry_bytes.write(values, ceilings, _WIDTHS_OF[form], form, UNBOUNDED, offsets, body)
     return body, offsets
 
 
@@ -171,6 +198,11 @@ def _column(name: str, width: int, column: Any) -> Int:
     least, most = -(2 ** (8 * width - 1)), 2 ** (8 * width - 1) - 1
     if name == "sequence":
         least, most = 0, 2 ** (8 * width) - 1
+    if name in RISK:
+        numbers = _whole(name, column)
+        known = numbers != NONE
+        _fit(name, np.where(known, numbers, 0), least + 1, most)  # the least stands for none
+        return np.where(known, numbers, _NOTHING)
     if name not in _DATES:
         numbers = _whole(name, column)
         _fit(name, numbers, least, most)
@@ -180,7 +212,7 @@ def _column(name: str, width: int, column: Any) -> Int:
     known = ~np.isnat(column)
     days = np.where(known, column.astype(np.int64) - _EPOCH.astype(np.int64), 0)
     _fit(name, days, least + 1, most)  # the least stands for none
-    return np.where(known, days, _NO_DAY)
+    return np.where(known, days, _NOTHING)
 
 
 def _fit(name: str, numbers: Int, least: int, most: int) -> None:
@@ -192,8 +224,8 @@ def _fit(name: str, numbers: Int, least: int, most: int) -> None:
 def decode(body: bytes | memoryview | Bytes, offsets: Int) -> Entries:
     """The entries that ``encode`` wrote so and in no other way: entry i is the bytes offsets[i] to offsets[i + 1].
 
-    All have as many ceilings as the first one. EntryError names the first entry that is not
-    as it must be, or says that the entries are not all of the body.
+    All have the format of the first one, and as many ceilings. EntryError names the first entry that is
+    not as it must be, or says that the entries are not all of the body.
     """
     from limits import entry_bytes
 
@@ -201,19 +233,28 @@ def decode(body: bytes | memoryview | Bytes, offsets: Int) -> Entries:
     data.flags.writeable = False  # one kind of array, so that the kernels are compiled once
     offsets = np.ascontiguousarray(offsets, dtype=np.int64)
     _check_offsets(len(data), offsets)
-    rules = int(data[_FIXED - 2]) << 8 | int(data[_FIXED - 1]) if len(data) >= _FIXED else 0
-    row, wrong = entry_bytes.check(data, offsets, _FIXED, FORMAT, rules, UNBOUNDED)
+    form = int(data[0]) if len(data) and int(data[0]) in FIELDS_OF else FORMAT
+    fixed = _FIXED_OF[form]
+    rules = _count(data, fixed) if len(data) >= fixed else 0
+    row, wrong = entry_bytes.check(data, offsets, fixed, form, rules, UNBOUNDED)
     if wrong:
-        raise EntryError(_fault(data[offsets[row] : offsets[row + 1]], row, wrong, rules))
-    values = np.empty((len(FIELDS), len(offsets) - 1), dtype=np.int64)
+        raise EntryError(_fault(data[offsets[row] : offsets[row + 1]], row, wrong, rules, form))
+    values = np.full((len(FIELDS), len(offsets) - 1), _NOTHING, dtype=np.int64)
     ceilings = np.empty((len(offsets) - 1, rules), dtype=np.int64)
-    entry_bytes.read(data, offsets, _WIDTHS, UNBOUNDED, values, ceilings)
+    entry_bytes.read(data, offsets, _WIDTHS_OF[form], UNBOUNDED, values[: len(FIELDS_OF[form])], ceilings)
     columns: dict[str, Any] = {name: values[place] for place, (name, _) in enumerate(FIELDS)}
     columns["sequence"] &= 2**32 - 1
     for name in _DATES:
         days = columns[name]
-        columns[name] = np.where(days == _NO_DAY, np.datetime64("NaT"), _EPOCH + days.astype("timedelta64[D]"))
-    return Entries(**columns, ceilings=ceilings)
+        columns[name] = np.where(days == _NOTHING, np.datetime64("NaT"), _EPOCH + days.astype("timedelta64[D]"))
+    for name in RISK:
+        columns[name] = np.where(columns[name] == _NOTHING, NONE, columns[name])
+    return Entries(**columns, ceilings=ceilings, format=form)
+
+
+def _count(entry: Bytes, fixed: int) -> int:
+    """How many ceilings an entry says that it has."""
+    return int(entry[fixed - 2]) << 8 | int(entry[fixed - 1])
 
 
 def _check_offsets(length: int, offsets: Int) -> None:
@@ -228,17 +269,21 @@ def _check_offsets(length: int, offsets: Int) -> None:
         raise EntryError(f"{length - offsets[-1]} bytes stand after entry {len(offsets) - 2}, which is the last")
 
 
-def _fault(entry: Bytes, row: int, wrong: int, rules: int) -> str:
+_READS = "this version reads formats " + " and ".join(map(str, FIELDS_OF))
+
+
+def _fault(entry: Bytes, row: int, wrong: int, rules: int, form: int) -> str:
     from limits import entry_bytes
 
     match wrong:
         case entry_bytes.OTHER_FORMAT:
-            what = f"is of format {entry[0]}; this version reads format {FORMAT}"
+            what = f"is of format {entry[0]}; {_READS}"
+            if int(entry[0]) in FIELDS_OF:
+                what = f"is of format {entry[0]} and the first one of format {form}"
         case entry_bytes.SHORT:
-            what = f"has {len(entry)} bytes; the shortest one has {_FIXED}"
+            what = f"has {len(entry)} bytes; the shortest one has {_FIXED_OF[form]}"
         case entry_bytes.OTHER_COUNT:
-            count = int(entry[_FIXED - 2]) << 8 | int(entry[_FIXED - 1])
-            what = f"has {count} ceilings and the first one {rules}"
+            what = f"has {_count(entry, _FIXED_OF[form])} ceilings and the first one {rules}"
         case entry_bytes.CUT:
             what = f"ends before its ceilings do: it has {len(entry)} bytes"
         case entry_bytes.LONGER:

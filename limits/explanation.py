@@ -48,6 +48,8 @@ WORDS = {
         "capacity_text": "a month, after living costs and obligations: {p50} expected, {p10} in a bad tenth of cases "
         "(p10), {p90} in a good tenth (p90)",
         "method": "Method",
+        "risk": "Risk",
+        "risk_text": "{points} points: {probability} miss a payment",
         "evidence": "Evidence",
         "evidence_text": "{months} observed months; sha256 of the inputs {digest}",
         "policy": "Policy",
@@ -69,7 +71,7 @@ WORDS = {
         "score_model": "by the scorecard {model}, sha256 {digest}",
         "lost": "{what}: {points} points lost",
         "lost_nothing": "every characteristic gave all its points",
-        "score_gone": "not known any more: {why}",
+        "score_gone": "beyond what the log says not known any more: {why}",
     },
     "zh": {
         "user": "用户 {user}，截至 {as_of}：{action}",
@@ -97,6 +99,8 @@ WORDS = {
         "capacity_text": "每月，扣除生活必需和其他债务后：预期 {p50}，较差的一成情形 {p10}（p10），"
         "较好的一成情形 {p90}（p90）",
         "method": "方法",
+        "risk": "风险",
+        "risk_text": "{points} 分：逾期的可能性为 {probability}",
         "evidence": "依据",
         "evidence_text": "观察到 {months} 个月；输入的 sha256 {digest}",
         "policy": "政策",
@@ -118,13 +122,23 @@ WORDS = {
         "score_model": "评分卡 {model}，sha256 {digest}",
         "lost": "{what}：失 {points} 分",
         "lost_nothing": "各项均为满分",
-        "score_gone": "已无从得知：{why}",
+        "score_gone": "除日志所载外已无从得知：{why}",
     },
 }
 
 
-def show(entry: LogEntry, language: str = "en", times: Times | None = None, consents: Sequence[Consent] = ()) -> None:
-    """Print the decision; ``times``: when it was made and applied, where known; ``consents``: who stood for it."""
+def show(
+    entry: LogEntry,
+    language: str = "en",
+    times: Times | None = None,
+    consents: Sequence[Consent] = (),
+    *,
+    scored: bool = False,
+) -> None:
+    """Print the decision; ``times``: when it was made and applied, where known; ``consents``: who stood for it.
+
+    ``scored``: ``show_score`` follows and says points and probability, so that they are not printed twice.
+    """
     words = WORDS[language]
     action = words[entry.outcome]
     say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
@@ -132,6 +146,8 @@ def show(entry: LogEntry, language: str = "en", times: Times | None = None, cons
         _width(words[name]) for name in ("limit", "proposed", "because", "capacity", "method", "evidence", "entry")
     )
     for name, text in _facts(entry, language):
+        if scored and name == words["risk"]:
+            continue
         say(f"  {_pad(name, width)}  {text}")
         if name == words["floor"]:
             _show_ceilings(entry, language)
@@ -198,6 +214,9 @@ def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
     quantiles = {q: amount(getattr(entry, f"capacity_{q}_minor")) for q in ("p10", "p50", "p90")}
     yield words["capacity"], words["capacity_text"].format(**quantiles)
     yield words["method"], Method(entry.capacity_method).text(language)
+    if entry.risk_points is not None and entry.risk_probability_ppm is not None:
+        probability = percent(entry.risk_probability_ppm)
+        yield words["risk"], words["risk_text"].format(points=entry.risk_points, probability=probability)
     digest = entry.input_digest.hex()
     yield words["evidence"], words["evidence_text"].format(months=entry.months_observed, digest=digest)
     yield from who(entry, language)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limits import merkle
-from limits.entry import FIELDS, NONE, BatchRecord, Entries, decode, record_digest
+from limits.entry import FIELDS, NONE, RISK, BatchRecord, Entries, decode, record_digest
 from limits.errors import EntryError
 from limits.log_finding import Finding
 from limits.merkle import Hashes
@@ -84,6 +84,8 @@ SHARED = (
 )
 #: Columns of the log that the bytes of an entry have, too.
 OWN = tuple(name for name, _ in FIELDS if name not in ("sequence", "effective_on", "notice", "notice_due_on"))
+#: Those of them that may be NULL: where the entry has none.
+_NULLABLE = ("proposed_minor", *RISK)
 #: What the tables of notices and of waiting changes say of an entry, by the field that it must equal.
 TOLD = ("notice", "notice_due_on", "notice_user_id")
 WAITING = ("waiting_disposition", "effective_on", "waiting_proposed_minor", "waiting_limit_minor", "waiting_user_id")
@@ -278,22 +280,31 @@ def _decoded(stored: Stored) -> tuple[Int, Entries, list[_Found]]:
     except EntryError:
         pass
     odd: list[_Found] = []
-    rules: dict[int, int] = {}
+    shapes: dict[int, tuple[int, int]] = {}
     for row in range(len(stored)):
         entry = stored.entry(row)
         try:
-            rules[row] = decode(entry, np.array([0, len(entry)])).ceilings.shape[1]
+            alone = decode(entry, np.array([0, len(entry)]))
+            shapes[row] = alone.format, alone.ceilings.shape[1]
         except EntryError as error:
             what = f"its bytes cannot be read: {str(error).removeprefix('entry 0 ')}"
             odd.append((row, Finding("entry_unreadable", what)))
-    usual = max(rules.values(), key=list(rules.values()).count, default=0)
-    for row, count in rules.items():
-        if count != usual:
-            odd.append((row, _differs("ceilings_count", "number of ceilings", count, f"{usual}, as its neighbours")))
-    kept = [row for row, count in rules.items() if count == usual]
+    usual = max(shapes.values(), key=list(shapes.values()).count, default=(0, 0))
+    for row, shape in shapes.items():
+        if shape != usual:
+            odd.append((row, _unlike(shape, usual)))
+    kept = [row for row, shape in shapes.items() if shape == usual]
     pieces = [stored.entry(row).tobytes() for row in kept]
     offsets = np.cumsum([0, *map(len, pieces)])
     return np.array(kept, dtype=np.int64), decode(b"".join(pieces), offsets), odd
+
+
+def _unlike(shape: tuple[int, int], usual: tuple[int, int]) -> Finding:
+    """An entry of another format than its neighbours, or with another number of ceilings."""
+    (form, rules), (usual_form, usual_rules) = shape, usual
+    if form != usual_form:
+        return _differs("format_differs", "format of its bytes", form, f"{usual_form}, as its neighbours")
+    return _differs("ceilings_count", "number of ceilings", rules, f"{usual_rules}, as its neighbours")
 
 
 def _compared(stored: Stored, kept: Int, entries: Entries) -> Iterator[_Found]:
@@ -306,7 +317,7 @@ def _compared(stored: Stored, kept: Int, entries: Entries) -> Iterator[_Found]:
         values = {name: column[kept] for name, column in values.items()}
         there = {name: column[kept] for name, column in there.items()}
     for name in OWN:
-        wanted = getattr(entries, name) != NONE if name == "proposed_minor" else None
+        wanted = getattr(entries, name) != NONE if name in _NULLABLE else None
         yield from _unequal(name, kept, values[name], there[name], getattr(entries, name), wanted)
     for name in ("sequence", "action", "version_after"):
         yield from _unequal(name, kept, values[name], there[name], getattr(entries, name))

@@ -240,16 +240,16 @@ DECISION_FIELDS = (
     "user_id", "limit_before_minor", "limit_after_minor", "version_before", "binding", "reason_bits", "ceilings_minor",
     "lowest_ceiling_minor", "floor_minor", "capacity_p10_minor", "capacity_p50_minor", "capacity_p90_minor",
     "capacity_method", "months_observed", "disposition", "proposed_minor", "effective_on", "notice", "notice_due_on",
-    "consent",
+    "consent", "risk_points", "risk_probability_ppm",
 )  # fmt: skip
 
 
 def decision(values: LiteralString) -> LiteralString:
-    """SQL of a decision from the values of its fields, with the bytes of its entry."""
+    """SQL of a decision from the values of its fields but the risk, with the bytes of its entry: nobody is scored."""
     fields = ", ".join(f"(x.d).{name}" for name in DECISION_FIELDS)
     return (
         f"(SELECT ROW({fields}, limits.entry_bytes(x.d, 0))::limits.decision_row "
-        f"FROM (SELECT ROW({values}, NULL)::limits.decision_row AS d) x)"
+        f"FROM (SELECT ROW({values}, NULL, NULL, NULL)::limits.decision_row AS d) x)"
     )
 
 

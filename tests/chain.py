@@ -101,7 +101,7 @@ def _batch(batch: dict[str, Any], rows: list[dict[str, Any]], previous: bytes, a
 
 
 def _differing(entries: Entries, place: int, row: dict[str, Any]) -> list[str]:
-    names = [name for name in Entries.__dataclass_fields__ if name != "ceilings"]
+    names = [name for name in Entries.__dataclass_fields__ if name not in ("ceilings", "format")]
     differing = [name for name in names if _value(getattr(entries, name)[place]) != row[name]]
     ceilings = [_value(bound) for bound in entries.ceilings[place]]
     return differing + ["ceilings_minor"] * (ceilings != row["ceilings_minor"])

@@ -17,7 +17,18 @@ import numpy as np
 
 from limits import checkpoint, merkle
 from limits.checkpoint import Checkpoint, PrivateKey
-from limits.entry import NONE, ZEROS, BatchRecord, Entries, OriginRecord, encode, record_digest
+from limits.entry import (
+    FORMAT,
+    NONE,
+    RISK,
+    WITHOUT_RISK,
+    ZEROS,
+    BatchRecord,
+    Entries,
+    OriginRecord,
+    encode,
+    record_digest,
+)
 from limits.portfolio import UNBOUNDED
 from limits.store.db import Connection
 from limits.store.queries import query
@@ -38,8 +49,8 @@ OWN = (
 UNGUARDED = b"SET session_replication_role = replica"
 
 
-def entries(users: Sequence[int], seed: int = 0, rules: int = RULES) -> Entries:
-    """Entries of a batch: most hold, some raise, lower, offer, announce and refuse."""
+def entries(users: Sequence[int], seed: int = 0, rules: int = RULES, form: int = FORMAT) -> Entries:
+    """Entries of a batch: most hold, some raise, lower, offer, announce and refuse; one of three is not scored."""
     rng = np.random.default_rng(seed)
     n = len(users)
     before = rng.integers(1_000, 9_000, n) * 100
@@ -50,6 +61,7 @@ def entries(users: Sequence[int], seed: int = 0, rules: int = RULES) -> Entries:
     ceilings[:, 0] = 1_500_000
     waits = (outcome == 3) | (outcome == 4)
     notice = np.select([outcome <= 1, outcome == 2, outcome == 3, outcome == 4, outcome == 5], [1, 2, 3, 4, 5], 0)
+    scored = (np.arange(n) % 3 != 1) & (form != WITHOUT_RISK)
     return Entries(
         sequence=np.arange(n),
         user_id=np.asarray(users, dtype=np.int64),
@@ -71,7 +83,10 @@ def entries(users: Sequence[int], seed: int = 0, rules: int = RULES) -> Entries:
         notice=notice,
         notice_due_on=np.where(notice > 0, np.datetime64(DAY, "D") + 7, np.datetime64("NaT", "D")),
         consent=rng.integers(0, 8, n),
+        risk_points=np.where(scored, rng.integers(-50, 900, n), NONE),
+        risk_probability_ppm=np.where(scored, rng.integers(0, 1_000_001, n), NONE),
         ceilings=ceilings,
+        format=form,
     )
 
 
@@ -142,14 +157,14 @@ class MadeLog:
                 record.review, record.shard, record.as_of, record.currency, record.policy, record.input, record.code,
                 record.actor, record.role, record.login, record.applied_at, record.batch,
             )  # fmt: skip
-            with self.conn.cursor().copy(
-                f"COPY limits.adjustment_log ({', '.join((*SHARED, *OWN))}, proposed_minor, ceilings_minor, entry) "
-                "FROM STDIN".encode()
-            ) as rows:
+            # Entries of the first format are written as there was no other, and so into a database of then.
+            nullable = ("proposed_minor", *(() if made.format == WITHOUT_RISK else RISK))
+            names = ", ".join((*SHARED, *OWN, *nullable, "ceilings_minor", "entry"))
+            with self.conn.cursor().copy(f"COPY limits.adjustment_log ({names}) FROM STDIN".encode()) as rows:
                 columns = [getattr(made, name).tolist() for name in OWN]
-                proposed = [None if v == NONE else v for v in made.proposed_minor.tolist()]
+                columns += [[None if v == NONE else v for v in getattr(made, name).tolist()] for name in nullable]
                 bounds = [[None if v == UNBOUNDED else v for v in row] for row in made.ceilings.tolist()]
-                for row in zip(*columns, proposed, bounds, bodies, strict=True):
+                for row in zip(*columns, bounds, bodies, strict=True):
                     rows.write_row((*shared, *row))
             self._tell(record, made)
             self.conn.execute("SET session_replication_role = origin")

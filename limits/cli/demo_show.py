@@ -51,7 +51,7 @@ def show(demo: Demo, settings: Settings) -> None:
     for action in ACTIONS:
         if action in demo.examples:
             say()
-            explanation.show(demo.examples[action])
+            explanation.show(demo.examples[action], scored=action in demo.scores)
             if action in demo.scores:
                 explanation.show_score(demo.scores[action])
     _show_outcomes(demo)

@@ -14,6 +14,7 @@ from limits.cli.log_verdict import clock, several
 
 if TYPE_CHECKING:
     from limits.checkpoint import Checkpoint, PublicKey
+    from limits.entry import Entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ def _entry(proof: dict[str, Any], keys: Sequence[PublicKey]) -> _Shown:
         "limit_before_minor": before,
         "limit_after_minor": after,
         "currency": record.currency,
+        **_risk(entry),
         "applied_at": record.applied_at.isoformat(),
         "actor": record.actor,
         "batch": record.batch,
@@ -94,6 +96,14 @@ def _entry(proof: dict[str, Any], keys: Sequence[PublicKey]) -> _Shown:
         "checkpoint": _checkpoint(said, shown.signers),
     }
     return _Shown(words, fields, frozenset([proof["checkpoint"]]))
+
+
+def _risk(entry: Entries) -> dict[str, int | None]:
+    """What a scorecard said of the user; None where it said nothing, or the entry does not say it."""
+    from limits.entry import NONE, RISK
+
+    found = {name: int(getattr(entry, name)[0]) for name in RISK}
+    return {name: None if value == NONE else value for name, value in found.items()}
 
 
 def _grown(proof: dict[str, Any], keys: Sequence[PublicKey]) -> _Shown:

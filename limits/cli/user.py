@@ -62,7 +62,7 @@ def recompute_command(
         risk = {} if made.applied else score.as_dict(made.score)
         print_json({**made.entry.as_dict(), **risk, "applied": made.applied, "repeated": made.repeated})
         return
-    explanation.show(made.entry, lang.value)
+    explanation.show(made.entry, lang.value, scored=made.score is not None)
     if made.score is not None:
         explanation.show_score(made.score, lang.value)
     if made.repeated:
@@ -125,7 +125,7 @@ def explain_command(
         print_json(changes if for_user else logged | ({"counterfactuals": changes} if other else {}))
         return
     if not for_user:
-        explanation.show(found, lang.value)
+        explanation.show(found, lang.value, scored=risk is not None and not isinstance(risk, str))
         if risk is not None:
             explanation.show_score(risk, lang.value)
         override.show_in_force(by_hand, lang.value)

@@ -6,11 +6,13 @@ Whole shards at a time: the bytes first, and where these are equal nothing is ta
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from limits.entry import WITHOUT_RISK
 from limits.portfolio import Bool, Int
 from limits.reasons import Reason
 from limits.store import logged, rows
@@ -44,14 +46,16 @@ class Wrong:
 
     @classmethod
     def of(cls, block: Entries, again: Rows, beside: dict[str, Int], *, same_code: bool) -> Self:
-        """Bytes first: where they are equal all is, and nothing is taken apart.
+        """Bytes first: where they are equal all is, and nothing is taken apart. The entries are all of one format.
 
-        Code that knew fewer rules wrote fewer ceilings. What it wrote is compared as of their number, byte for byte:
-        a rule that it did not know must not bound now.
+        Entries of the first format say no risk, so none is compared. Code that knew fewer rules wrote fewer ceilings.
+        What it wrote is compared as of their number, byte for byte: a rule that it did not know must not bound now.
         """
         whole, later = again, np.zeros(len(block), dtype=np.bool_)
         if not same_code and 0 < block.rules < len(Reason) and len(again):
             again, later = rows.as_known_to(again, block.rules)
+        if len(again) and block.formats[0] == WITHOUT_RISK:
+            again = rows.without_risk(again)
         again = logged.with_entries(again, block.sequence)
         fields = {name: _differ(block.beside[name], beside[name]) for name in logged.BESIDE}
         if bytes(block.made.body) == bytes(again.body) and not later.any():
@@ -118,7 +122,13 @@ def only(block: Entries, places: Int) -> Entries:
         return block
     beside = {name: values[places] for name, values in block.beside.items()}
     made, sequence = rows_at(block.made, places), block.sequence[places]
-    return Entries(block.entry_id[places], made, sequence, beside, block.rules)
+    return Entries(block.entry_id[places], made, sequence, beside, block.rules, block.formats[places])
+
+
+def by_format(block: Entries) -> Iterator[Entries]:
+    """The entries of each format by themselves."""
+    for form in np.unique(block.formats).tolist():
+        yield only(block, np.flatnonzero(block.formats == form))
 
 
 def rows_at(made: Rows, places: Int) -> Rows:

@@ -24,7 +24,7 @@ from limits.decision import review
 from limits.dispositions import Disposition, dispose, ending
 from limits.engine.challenging import in_words
 from limits.engine.deciding import code_version
-from limits.engine.differing import Difference, Wrong, only, rows_at
+from limits.engine.differing import Difference, Wrong, by_format, only, rows_at
 from limits.engine.single import taking_effect
 from limits.errors import LimitsError, NotFound, PolicyError, RiskModelError, SnapshotError
 from limits.policy import Policy, parse_policy
@@ -243,8 +243,8 @@ class _Replayer:
                 first, last = np.searchsorted(picked, (start, start + len(block)))
                 wanted = picked[first:last] - start
             start += len(block)
-            if len(wanted):
-                self._compare(group, only(block, wanted), made, everywhere)
+            for some in by_format(only(block, wanted)):
+                self._compare(group, some, made, everywhere)
 
     def _facts(self, group: Group) -> ReviewFacts:
         facts = logged.review_facts(self._conn, group.review_id)

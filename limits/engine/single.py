@@ -213,6 +213,8 @@ def _entry_of(conn: Connection, order: Order, decided: Decided) -> LogEntry:
         disposition=int(effect.disposition[0]),
         proposed_minor=int(effect.proposed[0]) if waits else None,
         effective_on=effect.effective_on[0].item() if waits else None,
+        risk_points=int(made.risk.points[0]) if made.risk.scored[0] else None,
+        risk_probability_ppm=int(made.risk.probability_ppm[0]) if made.risk.scored[0] else None,
     )
 
 

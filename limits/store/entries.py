@@ -30,12 +30,12 @@ def batch(rows: Rows) -> Batch:
 
 
 def entries(rows: Rows) -> Entries:
-    """What the log keeps of the rows, in their order. An amount that is not proposed is the same number in both."""
+    """What the log keeps of the rows, in their order. What there is not is the same number in both."""
     found, ceilings = decision_rows.values(rows)
     columns: dict[str, Any] = dict(found)
     for name in ("effective_on", "notice_due_on"):
         columns[name] = _dates(found[name])
-    return Entries(sequence=np.arange(len(rows)), ceilings=ceilings, **columns)
+    return Entries(sequence=np.arange(len(rows)), ceilings=ceilings, format=rows.entry_format, **columns)
 
 
 def _dates(days: Int) -> Dates:

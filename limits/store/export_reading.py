@@ -51,6 +51,8 @@ COLUMNS: dict[str, str] = {
     "capacity_p90_minor": "int64",
     "capacity_method": "string",
     "months_observed": "int64",
+    "risk_points": "int64",
+    "risk_probability_ppm": "int64",
     "version_before": "int64",
     "version_after": "int64",
     "policy_pack": "string",
@@ -90,6 +92,8 @@ _FIELDS: dict[str, int] = {
     "capacity_p90_minor": NUMBER,
     "capacity_method": NUMBER,
     "months_observed": NUMBER,
+    "risk_points": NUMBER,
+    "risk_probability_ppm": NUMBER,
     "version_before": NUMBER,
     "version_after": NUMBER,
     "pack": RUN,
@@ -106,7 +110,7 @@ _FIELDS: dict[str, int] = {
     "effective_on": NUMBER,
 }
 _DIGESTS = ("policy_hash", "input_digest")
-_NULLABLE = ("proposed_minor", "effective_on")
+_NULLABLE = ("proposed_minor", "effective_on", "risk_points", "risk_probability_ppm")
 
 #: Numbers that stand for words.
 _WORDS: dict[str, dict[int, str]] = {

@@ -122,6 +122,10 @@ class LogEntry:
     #: What was offered or announced, and the last day to accept it or the day it takes effect.
     proposed_minor: int | None = None
     effective_on: dt.date | None = None
+    #: What the scorecard said: points, and the probability of a missed payment in parts per million; None where nobody
+    #: was scored, and of entries of before the log kept it.
+    risk_points: int | None = None
+    risk_probability_ppm: int | None = None
 
     @property
     def outcome(self) -> str:
@@ -164,6 +168,8 @@ class LogEntry:
             "capacity_p90_minor": self.capacity_p90_minor,
             "capacity_method": Method(self.capacity_method).name.lower(),
             "months_observed": self.months_observed,
+            "risk_points": self.risk_points,
+            "risk_probability_ppm": self.risk_probability_ppm,
             "version_before": self.version_before,
             "version_after": self.version_after,
             "policy_pack": self.pack,

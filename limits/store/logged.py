@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import class_row, scalar_row
 
-from limits.entry import encode
+from limits.entry import FORMAT, WITHOUT_RISK, encode
 from limits.errors import DatabaseError
 from limits.portfolio import Int
 from limits.store import entries as log_entries
@@ -65,6 +65,7 @@ class Entries:
 
     made      with the bytes of the entries, NULL where the log has none yet
     sequence  place of each in its batch; -1 where it was made before there were batches
+    formats   of their bytes (n,); of entries without bytes the first one
     """
 
     entry_id: Int
@@ -72,6 +73,7 @@ class Entries:
     sequence: Int
     beside: dict[str, Int]
     rules: int
+    formats: Int
 
     def __len__(self) -> int:
         return len(self.entry_id)
@@ -133,9 +135,9 @@ def entries(conn: Connection, group: Group, *, at_once: int = AT_ONCE) -> Iterat
         )  # fmt: skip
         if len(found["user_id"]):
             made = rows.decode(found["user_id"], found["decisions"])
-            yield Entries(
-                found["entry_id"], made, found["sequence"], {name: found[name] for name in BESIDE}, found["rules"]
-            )
+            beside = {name: found[name] for name in BESIDE}
+            formats = np.where(found["format"] <= WITHOUT_RISK, WITHOUT_RISK, FORMAT)
+            yield Entries(found["entry_id"], made, found["sequence"], beside, found["rules"], formats)
 
 
 def columns(made: Rows, rules: int) -> Columns:
@@ -153,7 +155,7 @@ def columns(made: Rows, rules: int) -> Columns:
 
 
 def with_entries(made: Rows, sequence: Int) -> Rows:
-    """The rows with the bytes of their entries, at these places (n,) of their batches."""
+    """The rows with the bytes of their entries in their format, at these places (n,) of their batches."""
     if not len(made):
         return made
     said = dataclasses.replace(log_entries.entries(made), sequence=np.maximum(sequence, 0))

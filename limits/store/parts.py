@@ -60,7 +60,7 @@ def take(conn: Connection, lease: Lease, part: int) -> Rows | None:
         raise PartDamaged(_damaged(lease, part, str(error))) from error
     if rows.digest() != root:
         raise PartDamaged(_damaged(lease, part, "its rows have another sha256 than those decided"))
-    return rows
+    return decision_rows.completed(rows)
 
 
 def _damaged(lease: Lease, part: int, why: str) -> str:

@@ -5,6 +5,7 @@ An element is the same bytes whoever the user stands beside, so that arrays can 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from numpy.typing import NDArray
 
 from limits.decision import Decisions
 from limits.dispositions import Disposition, Dispositions
-from limits.entry import NONE
+from limits.entry import FORMAT, NONE, RISK, WITHOUT_RISK
 from limits.portfolio import UNBOUNDED, Bool, Dates, Int, Portfolio
 
 Bytes = NDArray[np.uint8]
 
-INT2, INT8, DATE, INT8_ARRAY, BYTEA = 21, 20, 1082, 1016, 17  # object ids of PostgreSQL's types, the same everywhere
+# Object ids of PostgreSQL's types, the same everywhere.
+INT2, INT4, INT8, DATE, INT8_ARRAY, BYTEA = 21, 23, 20, 1082, 1016, 17
 
 #: The fields of limits.decision_row in order, with type and width in bytes; the ceilings have no fixed width. Its last
 #: field, the bytes of the log's entry, is put on by ``with_field`` when it is known in which batch the decision goes.
@@ -45,7 +47,11 @@ FIELDS: tuple[tuple[str, int, int], ...] = (
     ("notice", INT2, 2),
     ("notice_due_on", DATE, 4),
     ("consent", INT2, 2),
+    ("risk_points", INT4, 4),
+    ("risk_probability_ppm", INT4, 4),
 )
+#: How many of them a decision had before the risk was one of them.
+_BEFORE_RISK = len(FIELDS) - len(RISK)
 _TYPES = np.array([kind for _, kind, _ in FIELDS], dtype=np.int64)
 _WIDTHS = np.array([width for _, _, width in FIELDS], dtype=np.int64)
 
@@ -56,11 +62,15 @@ _MOST_RULES = 63  # reason codes are the bits of a bigint
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Elements of an array of limits.decision_row: of user k the bytes from offsets[k] to offsets[k + 1]."""
+    """Elements of an array of limits.decision_row: of user k the bytes from offsets[k] to offsets[k + 1].
+
+    ``entry_format``: of the entries that the log makes of them.
+    """
 
     user_id: Int
     body: bytes | memoryview
     offsets: Int
+    entry_format: int = FORMAT
 
     def __len__(self) -> int:
         return len(self.user_id)
@@ -69,7 +79,8 @@ class Rows:
         """Some users in a row."""
         stop = min(stop, len(self))
         first, last = int(self.offsets[start]), int(self.offsets[stop])
-        return Rows(self.user_id[start:stop], self.body[first:last], self.offsets[start : stop + 1] - first)
+        offsets = self.offsets[start : stop + 1] - first
+        return Rows(self.user_id[start:stop], self.body[first:last], offsets, self.entry_format)
 
     def digest(self) -> bytes:
         """The sha256 of all elements."""
@@ -79,7 +90,7 @@ class Rows:
         """Some users, those for whom ``kept`` (n,) says so."""
         lengths = np.diff(self.offsets)[kept]
         body = b"".join(itertools.compress(self.elements(), kept.tolist()))
-        return Rows(self.user_id[kept], body, np.concatenate([[0], lengths]).cumsum())
+        return Rows(self.user_id[kept], body, np.concatenate([[0], lengths]).cumsum(), self.entry_format)
 
     def elements(self) -> list[bytes]:
         """The element of each user."""
@@ -90,14 +101,15 @@ class Rows:
 
 def encode(portfolio: Portfolio, decisions: Decisions, dispositions: Dispositions) -> Rows:
     """The decisions as rows, in the order of the portfolio. OverflowError for a value that its field cannot hold."""
-    capacity = decisions.capacity
+    capacity, risk = decisions.capacity, decisions.risk
     waits = dispositions.disposition != Disposition.AT_ONCE
     columns: list[Any] = [
         portfolio.user_id, decisions.limit_before, dispositions.limit_after, portfolio.version, decisions.binding,
         decisions.reason_bits, 0, decisions.lowest_ceiling, decisions.floor, capacity.p10, capacity.p50, capacity.p90,
         capacity.method, capacity.months_observed, dispositions.disposition,
         np.where(waits, dispositions.proposed, NULL_VALUE), days(dispositions.effective_on), dispositions.notice,
-        days(dispositions.notice_due_on), consent_of(portfolio),
+        days(dispositions.notice_due_on), consent_of(portfolio), np.where(risk.scored, risk.points, NULL_VALUE),
+        np.where(risk.scored, risk.probability_ppm, NULL_VALUE),
     ]  # fmt: skip
     values = np.empty((len(FIELDS), len(portfolio)), dtype=np.int64)
     for place, column in enumerate(columns):
@@ -121,13 +133,28 @@ def _packed(user_id: Int, values: Int, ceilings: Int) -> Rows:
 
 def as_known_to(rows: Rows, rules: int) -> tuple[Rows, Bool]:
     """The rows as code writes them that knows the first so many rules, and for whom (n,) a later rule bounds."""
-    found, ceilings = values(rows)
-    columns = np.zeros((len(FIELDS), len(rows)), dtype=np.int64)
-    for place, (name, _, width) in enumerate(FIELDS):
-        if width:
-            columns[place] = found[name]
+    found, ceilings = _read(rows, len(FIELDS))
     bounded = np.asarray((ceilings[:, rules:] < UNBOUNDED).any(axis=1), dtype=np.bool_)
-    return _packed(rows.user_id, columns, ceilings[:, :rules]), bounded
+    return _packed(rows.user_id, found, ceilings[:, :rules]), bounded
+
+
+def without_risk(rows: Rows) -> Rows:
+    """The rows as code wrote them that kept no risk with a decision."""
+    found, ceilings = _read(rows, len(FIELDS))
+    found[_BEFORE_RISK:] = NULL_VALUE
+    return dataclasses.replace(_packed(rows.user_id, found, ceilings), entry_format=WITHOUT_RISK)
+
+
+def completed(rows: Rows) -> Rows:
+    """Rows of today; those that were decided before a decision had a risk become entries of the format of then.
+
+    What a scorecard said of them is known of their batch alone, so that none can be written down as theirs. ValueError
+    as ``values``.
+    """
+    if not len(rows) or int.from_bytes(bytes(rows.body[4:8]), "big") != _BEFORE_RISK:
+        return rows
+    found, ceilings = _read(rows, _BEFORE_RISK)
+    return dataclasses.replace(_packed(rows.user_id, found, ceilings), entry_format=WITHOUT_RISK)
 
 
 def consent_of(portfolio: Portfolio) -> Int:
@@ -139,18 +166,26 @@ def values(rows: Rows) -> tuple[dict[str, Int], Int]:
     """What the rows say: each field but the ceilings (n,), and the ceilings (n, rules); NULL_VALUE and UNBOUNDED where
     there is none. ValueError when an element is none that ``encode`` makes.
     """
+    found, ceilings = _read(rows, len(FIELDS))
+    return {name: found[place] for place, (name, _, width) in enumerate(FIELDS) if width}, ceilings
+
+
+def _read(rows: Rows, fields: int) -> tuple[Int, Int]:
+    """The first so many fields (FIELDS, n), whatever stands there for the ceilings, NULL_VALUE for the others; and the
+    ceilings (n, rules). ValueError when an element has other fields than these.
+    """
     from limits.store import row_bytes
 
-    body = np.frombuffer(rows.body, dtype=np.uint8)
-    rules = row_bytes.count_ceilings(body, _WIDTHS)
+    body, types, widths = np.frombuffer(rows.body, dtype=np.uint8), _TYPES[:fields], _WIDTHS[:fields]
+    rules = row_bytes.count_ceilings(body, widths)
     if not 0 <= rules <= _MOST_RULES:
         raise ValueError("the first decision has no ceilings")
-    found = np.empty((len(FIELDS), len(rows)), dtype=np.int64)
+    found = np.full((len(FIELDS), len(rows)), NULL_VALUE, dtype=np.int64)
     ceilings = np.empty((len(rows), rules), dtype=np.int64)
-    odd = row_bytes.read(body, rows.offsets, _TYPES, _WIDTHS, UNBOUNDED, found, ceilings)
+    odd = row_bytes.read(body, rows.offsets, types, widths, UNBOUNDED, found[:fields], ceilings)
     if odd >= 0:
         raise ValueError(f"decision {odd} is not made of the fields of a decision")
-    return {name: found[place] for place, (name, _, width) in enumerate(FIELDS) if width}, ceilings
+    return found, ceilings
 
 
 def with_field(rows: Rows, extra: Bytes, cuts: Int) -> Rows:
@@ -159,7 +194,8 @@ def with_field(rows: Rows, extra: Bytes, cuts: Int) -> Rows:
 
     longer = np.empty(len(rows.body) + len(extra) + 8 * len(rows), dtype=np.uint8)
     row_bytes.append(np.frombuffer(rows.body, dtype=np.uint8), rows.offsets, BYTEA, extra, cuts, longer)
-    return Rows(rows.user_id, longer.data, rows.offsets + cuts + 8 * np.arange(len(rows) + 1))
+    offsets = rows.offsets + cuts + 8 * np.arange(len(rows) + 1)
+    return Rows(rows.user_id, longer.data, offsets, rows.entry_format)
 
 
 def decode(user_id: Int, body: bytes | memoryview) -> Rows:

@@ -4,6 +4,7 @@ SELECT array_agg(e.entry_id) AS entry_id, array_agg(e.user_id) AS user_id, array
        array_agg(e.action) AS action, array_agg(e.change_kind) AS change_kind,
        array_agg(e.change_proposed) AS change_proposed, array_agg(e.change_limit) AS change_limit,
        coalesce(max(e.rules), 0)::bigint AS rules, array_agg(e.sequence) AS sequence,
+       array_agg(e.format) AS format,
        -- array_send over all of them gives the same bytes in three times the time.
        string_agg(int4send(length(e.decision)) || e.decision, ''::bytea) AS decisions
   FROM (
@@ -15,8 +16,10 @@ SELECT array_agg(e.entry_id) AS entry_id, array_agg(e.user_id) AS user_id, array
                l.user_id, l.limit_before_minor, l.limit_after_minor, l.version_before, l.binding, l.reason_bits,
                l.ceilings_minor, l.lowest_ceiling_minor, l.floor_minor, l.capacity_p10_minor, l.capacity_p50_minor,
                l.capacity_p90_minor, l.capacity_method, l.months_observed, l.disposition, l.proposed_minor,
-               w.effective_on, coalesce(n.notice, 0)::smallint, n.due_on, l.consent, l.entry)::limits.decision_row) AS decision,
-           coalesce(l.sequence, -1)::bigint AS sequence
+               w.effective_on, coalesce(n.notice, 0)::smallint, n.due_on, l.consent,
+               l.risk_points, l.risk_probability_ppm, l.entry)::limits.decision_row) AS decision,
+           coalesce(l.sequence, -1)::bigint AS sequence,
+           CASE WHEN length(l.entry) > 0 THEN get_byte(l.entry, 0) ELSE 0 END::bigint AS format
       FROM limits_read.adjustment_log l
       -- One look by entry for each: joined as a whole, tables of all nights would be read for a shard.
       LEFT JOIN LATERAL (

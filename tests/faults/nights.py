@@ -32,8 +32,8 @@ RESULT = {
     "decisions": """
         SELECT user_id, as_of, shard, currency, limit_before_minor, limit_after_minor, version_before, version_after,
                action, binding, reason_bits, ceilings_minor, lowest_ceiling_minor, floor_minor, capacity_p10_minor,
-               capacity_p50_minor, capacity_p90_minor, capacity_method, months_observed, policy_hash, input_digest,
-               code_version, actor, role, disposition, proposed_minor
+               capacity_p50_minor, capacity_p90_minor, capacity_method, months_observed, risk_points,
+               risk_probability_ppm, policy_hash, input_digest, code_version, actor, role, disposition, proposed_minor
           FROM limits.adjustment_log ORDER BY user_id, as_of""",
     "lines": """
         SELECT user_id, limit_minor, version, last_raise_on, last_cut_on, limit_before_cut_minor

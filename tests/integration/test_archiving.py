@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from limits.entry import FORMAT, WITHOUT_RISK
 from limits.errors import ArchiveRefused, InArchive, InputError
 from limits.log_finding import Report
 from limits.log_notes import Known
@@ -27,20 +28,23 @@ KEYS = [KEY.public]
 Login = Callable[[str, Role], Connection]
 
 
-def old(users: range, day: dt.date, log: MadeLog, review: int) -> int:
+def old(users: range, day: dt.date, log: MadeLog, review: int, form: int = FORMAT) -> int:
     """A batch as of a day long ago, applied on the day after, of which everything is delivered."""
     night = dt.datetime.combine(day, dt.time(2, 0), dt.UTC) + dt.timedelta(days=1)
-    made = entries(users, seed=users[0])
+    made = entries(users, seed=users[0], form=form)
     # Who is in two of the batches goes on where the first one ended.
     made = dataclasses.replace(made, version_before=made.sequence * 0)
     return log.batch(review, 0, made, as_of=day, decided_at=night - dt.timedelta(hours=1), applied_at=night)
 
 
 def fill(log: MadeLog) -> None:
-    """March (20 entries) and April (two batches, 25) of 2021, and 10 entries of a month that has to stay."""
+    """March (20 entries) and April (two batches, 25) of 2021, and 10 entries of a month that has to stay.
+
+    March and the beginning of April were logged in format 1, the rest in format 2.
+    """
     log.seal()
-    old(range(1, 21), dt.date(2021, 3, 10), log, 1)
-    old(range(101, 121), dt.date(2021, 4, 20), log, 2)
+    old(range(1, 21), dt.date(2021, 3, 10), log, 1, WITHOUT_RISK)
+    old(range(101, 121), dt.date(2021, 4, 20), log, 2, WITHOUT_RISK)
     old(range(201, 206), dt.date(2021, 4, 30), log, 3)
     log.batch(4, 0, entries(range(301, 311)))
     log.conn.execute("UPDATE limits.notices SET delivered_at = now(), body = '{}'")

@@ -51,6 +51,7 @@ ODD_ENTRIES: list[dict[str, Any]] = [
     {"disposition": 1, "proposed_minor": 1500}, {"disposition": 2, "proposed_minor": 0},
     {"months_observed": 0}, {"months_observed": 32767}, {"code_version": "0.1.0+ab\"c,d"},
     {"input_digest": b"\xff" * 32},
+    {"risk_points": -3, "risk_probability_ppm": 0}, {"risk_points": 2**31 - 1, "risk_probability_ppm": 10**6},
     {"ceilings_minor": []},
     {"ceilings_minor": [None] * len(Reason)},
     {"ceilings_minor": logbook.bounds(past_due=700), "reason_bits": 1 << Reason.PAST_DUE},

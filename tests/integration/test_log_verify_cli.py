@@ -227,7 +227,8 @@ def test_a_verdict_names_the_entry(settings: Settings, log: MadeLog, conn: Conne
     assert found == {
         "holds": True, "in_file": True, "user_id": 2, "review": 1, "as_of": "2026-06-30", "limit_before_minor": before,
         "limit_after_minor": after, "currency": "CZK", "applied_at": "2026-07-01T02:00:21.000007+00:00",
-        "actor": "Zoë Ng", "batch": batch, "place": 1, "position": 1, "checkpoint": at,
+        "actor": "Zoë Ng", "batch": batch, "place": 1, "position": 1, "checkpoint": at, "risk_points": None,
+        "risk_probability_ppm": None,
     }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ def test_a_worker_accepts_and_declines_for_nobody(
         worker.execute(
             """SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('m'), sha256('r'), ARRAY[
                    ROW(1, 500000, 600000, 0, 0, 0, ARRAY[600000]::bigint[], 600000, 350000, 1, 1, 1, 0, 12,
-                       0, NULL, NULL, 0, NULL, 0, '')::limits.decision_row])""",
+                       0, NULL, NULL, 0, NULL, 0, NULL, NULL, '')::limits.decision_row])""",
             review_id,
         )
     assert refused.value.sqlstate == "LM005"

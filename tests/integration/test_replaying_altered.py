@@ -43,6 +43,8 @@ COLUMNS = [
     ("capacity_p90_minor", "capacity_p90_minor - 1", "capacity_p90_minor"),
     ("capacity_method", "capacity_method + 1", "capacity_method"),
     ("months_observed", "months_observed + 1", "months_observed"),
+    ("risk_points", "0", "risk_points"),
+    ("risk_probability_ppm", "0", "risk_probability_ppm"),
     ("disposition", "1", "disposition"),
     ("proposed_minor", "7", "proposed_minor"),
     ("ceilings_minor[2]", "ceilings_minor[2] + 1", "ceiling product_maximum"),

@@ -93,6 +93,14 @@ def logged(conn: Connection, review_id: int) -> dict[int, tuple[int, Reason]]:
     return {user: (after, Reason(binding)) for user, after, binding in rows}
 
 
+def risk_said(conn: Connection, review_id: int) -> list[tuple[int | None, int | None]]:
+    """Points and probability of each user of a review, as the log has them."""
+    return conn.execute(
+        "SELECT risk_points, risk_probability_ppm FROM limits.adjustment_log WHERE review_id = %s ORDER BY user_id",
+        (review_id,),
+    ).fetchall()
+
+
 def risk_lines(conn: Connection) -> dict[int, str]:
     rows = conn.execute("SELECT review_id, record FROM limits.batches").fetchall()
     return {review_id: BatchRecord.parse(record).risk for review_id, record in rows}
@@ -119,6 +127,9 @@ def test_a_review_scores_by_the_model_in_force_and_its_records_say_which(
     # Of 5,800.00 a fifth is taken back, and the limit lies on the grid.
     assert found == dict.fromkeys(users, (460_000, Reason.RISK_BAND))
     assert (before.risk_model, first.risk_model) == (None, IN_B.model_hash)
+    said = [risk_said(conn, one.review_id) for one in (before, first, second)]
+    # Who was raised by the first one uses less of the limit in the second one.
+    assert said == [[(None, None)] * 3, [(65, 470_000)] * 3, [(20, 830_000)] * 3]
     assert risk_lines(conn) == {
         before.review_id: "none", first.review_id: IN_B.model_hash.hex(), second.review_id: IN_C.model_hash.hex(),
     }  # fmt: skip
@@ -137,6 +148,9 @@ def test_one_user_by_day_is_decided_as_at_night(
     ).fetchall()
     assert shown.entry.limit_after_minor == made.entry.limit_after_minor == 580_000
     assert shown.entry.ceilings_minor == made.entry.ceilings_minor
+    assert (shown.entry.risk_points, shown.entry.risk_probability_ppm) == (65, 470_000)
+    assert risk_said(conn, made.entry.review_id) == [(65, 470_000)]
+    assert risk_said(conn, night.review_id) == [(80, 350_000), (65, 470_000), (65, 470_000)]
     assert risk_lines(conn) == dict.fromkeys((made.entry.review_id, night.review_id), IN_B.model_hash.hex())
     assert rows[0][0] == 1 and rows[0][2] == [None, 580_000, None] == rows[2][2]
     answer = request_limit(
@@ -144,6 +158,8 @@ def test_one_user_by_day_is_decided_as_at_night(
     )
     assert answer.entry.limit_after_minor == 580_000
     assert {reason for reason, _ in answer.entry.ceilings[:4]} >= {Reason.RISK_MAXIMUM}
+    assert risk_said(conn, answer.entry.review_id) == [(80, 350_000)]
+    assert (answer.entry.risk_points, answer.entry.risk_probability_ppm) == (80, 350_000)
     assert set(risk_lines(conn).values()) == {IN_B.model_hash.hex()}
 
 

@@ -89,11 +89,22 @@ def test_explain_shows_points_band_and_where_the_points_went(
     assert (found["points"], found["probability_ppm"], found["band"]) == (60, 510_000, "B")
     assert found["points_lost"] == [{"characteristic": "use", "features": ["utilisation_now"], "points": 15}]
     assert asked == found
+    # The log has both numbers itself.
+    entry = limits("explain", "1", "--json")
+    assert (entry["risk_points"], entry["risk_probability_ppm"]) == (60, 510_000)
+    assert "Risk " not in limits("explain", "1"), "the score says it already"
+    number = str(entry["entry_id"])
+    assert "  Risk       60 points: 51.00% miss a payment\n" in limits("log", "show", number)
+    assert "60 分：逾期的可能性为 51.00%" in limits("log", "show", number, "--lang", "zh")
+    assert limits("log", "as-of", str(AS_OF), "1", "--json")["last_decision"]["risk_points"] == 60
+    assert "Risk " not in limits("log", "show", str(entry["entry_id"] - 1))
     # It is what was said then, by the model of then.
     governance.approve_model(conn, HARSH, AS_OF)
     assert limits("explain", "1", "--json")["risk"] == found
     replays.tamper(conn, "DELETE FROM limits.snapshots")
-    assert "not known any more: the database keeps no snapshot" in limits("explain", "1")
+    gone = limits("explain", "1")
+    assert "not known any more: the database keeps no snapshot" in gone
+    assert "  Risk       60 points: 51.00% miss a payment\n" in gone
     assert "keeps no snapshot" in limits("explain", "1", "--json")["risk"]["not_known"]
 
 

@@ -112,6 +112,10 @@ DAMAGE = {
     "a moment": (_ENTRIES + "decided_at = decided_at - interval '1 us' WHERE batch_id = 2", "decided_at is not what"),
     "a login": (_ENTRIES + "session_role = 'x' WHERE batch_id = 2 AND sequence = 1", "session_role is not what"),
     "a consent": (_ENTRIES + "consent = 4 WHERE batch_id = 2 AND sequence = 1", "consent is not what the bytes"),
+    "a risk": (
+        _ENTRIES + "risk_points = 3, risk_probability_ppm = 4 WHERE batch_id = 2 AND sequence = 1",
+        "risk_points is not what the bytes of the entry say",
+    ),
     "a notice": ("UPDATE limits.notices SET due_on = due_on + 1", "the day its notice is due is not what"),
     "a byte": (
         _ENTRIES + "entry = set_byte(entry, 60, 9) WHERE batch_id = 2 AND sequence = 1",

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limits import merkle
-from limits.entry import FIELDS, BatchRecord, Entries, OriginRecord, decode, encode
+from limits.entry import FIELDS, FORMAT, NONE, RISK, WITHOUT_RISK, BatchRecord, Entries, OriginRecord, decode, encode
 from limits.errors import EntryError
 from limits.portfolio import UNBOUNDED
 from tests.entries import assert_same, make_entries, make_record
@@ -29,6 +29,7 @@ ceilings = st.one_of(st.just(UNBOUNDED), st.integers(-(2**63), UNBOUNDED))
 def entries(draw: st.DrawFn) -> Entries:
     """Any entries that can be written: each field anywhere in its range, and often at its ends."""
     rows, rules = draw(st.integers(1, 4)), draw(st.integers(0, 20))
+    form = draw(st.sampled_from([WITHOUT_RISK, FORMAT]))
     columns: dict[str, Any] = {}
     for name, width in FIELDS:
         least, most = -(2 ** (8 * width - 1)), 2 ** (8 * width - 1) - 1
@@ -38,10 +39,13 @@ def entries(draw: st.DrawFn) -> Entries:
         if name.endswith("_on"):
             days = [np.datetime64("NaT") if day == least else np.datetime64("2000-01-01") + day for day in drawn]
             columns[name] = np.array(days, dtype="datetime64[D]")
+        elif name in RISK:
+            none = form == WITHOUT_RISK
+            columns[name] = np.array([NONE if none or one == least else one for one in drawn], dtype=np.int64)
         else:
             columns[name] = np.array(drawn, dtype=np.int64)
     drawn = draw(st.lists(ceilings, min_size=rows * rules, max_size=rows * rules))
-    return Entries(**columns, ceilings=np.array(drawn, dtype=np.int64).reshape(rows, rules))
+    return Entries(**columns, ceilings=np.array(drawn, dtype=np.int64).reshape(rows, rules), format=form)
 
 
 @given(entries())
@@ -78,11 +82,12 @@ def test_a_changed_byte_is_refused_or_read_as_something_else(drawn: Entries, dat
 @given(st.data())
 def test_any_bytes_are_refused_or_written_back(data: st.DataObject) -> None:
     """Pieces of true entries put together, so that some are accepted."""
-    whole, starts = encode(make_entries(3, rules=data.draw(st.integers(0, 9)), bounding=3))
+    form = data.draw(st.sampled_from([WITHOUT_RISK, FORMAT]))
+    whole, starts = encode(make_entries(3, rules=data.draw(st.integers(0, 9)), bounding=3, format=form))
     piece = st.one_of(
         st.binary(max_size=9),
         st.builds(
-            lambda a, b: whole[a:b].tobytes(), st.sampled_from([0, *starts, 111]), st.sampled_from([*starts, 113])
+            lambda a, b: whole[a:b].tobytes(), st.sampled_from([0, *starts, 111]), st.sampled_from([*starts, 113, 121])
         ),
     )
     pieces = data.draw(st.lists(piece, max_size=4))
@@ -93,6 +98,19 @@ def test_any_bytes_are_refused_or_written_back(data: st.DataObject) -> None:
         return
     again, cuts = encode(found)
     assert (again.tobytes(), cuts.tolist()) == (body, offsets.tolist())
+
+
+@given(entries(), entries())
+def test_entries_of_two_formats_are_no_batch(one: Entries, other: Entries) -> None:
+    """Whoever puts one format's bytes among those of the other is refused, however alike the entries are."""
+    (body, offsets), (more, cuts) = encode(one), encode(other)
+    both = np.concatenate([body, more])
+    if one.format == other.format:
+        if one.ceilings.shape[1] == other.ceilings.shape[1]:
+            assert len(decode(both, np.concatenate([offsets, offsets[-1] + cuts[1:]]))) == len(one) + len(other)
+        return
+    with pytest.raises(EntryError, match=f"^entry {len(one)} is of format {other.format} and the first one of"):
+        decode(both, np.concatenate([offsets, offsets[-1] + cuts[1:]]))
 
 
 records = st.builds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import struct
 from typing import Any
@@ -15,16 +16,19 @@ from limits.dispositions import dispose, ending
 from limits.engine.differing import Wrong
 from limits.engine.replaying import decided_again
 from limits.engine.single import Order
+from limits.entry import encode
 from limits.policy import Policy
 from limits.portfolio import UNBOUNDED, Int
 from limits.reasons import Reason
+from limits.store import entries as log_entries
 from limits.store import logged, rows, snapshots
 from limits.store.logged import NULL, Entries, ReviewFacts
 from limits.store.pending import Change
 from limits.store.rows import FIELDS, Rows
+from tests import older
 from tests.policies import changed
 from tests.portfolios import AS_OF, make_portfolio
-from tests.risks import risk_of
+from tests.risks import in_band, risk_of
 from tests.strategies import POLICY, portfolios, split
 
 WAITS = changed(**{"consent.raises": "offer", "consent.cuts": "notice"})
@@ -42,8 +46,9 @@ def entries_of(made: Rows, beside: dict[str, Int]) -> Entries:
     places = np.arange(len(made))
     stored = logged.with_entries(made, places)
     return Entries(
-        made.user_id, stored, places, {name: np.asarray(values) for name, values in beside.items()}, len(Reason)
-    )
+        made.user_id, stored, places, {name: np.asarray(values) for name, values in beside.items()}, len(Reason),
+        np.full(len(made), made.entry_format),
+    )  # fmt: skip
 
 
 @settings(max_examples=40)
@@ -82,6 +87,8 @@ def test_columns_hold_what_was_decided(drawn: Any) -> None:
         "months_observed": capacity.months_observed, "disposition": told.disposition, "notice": told.notice,
         "proposed_minor": np.where(told.disposition != 0, told.proposed, NULL),
         "effective_on": days(told.effective_on), "notice_due_on": days(told.notice_due_on),
+        "risk_points": np.where(decisions.risk.scored, decisions.risk.points, NULL),
+        "risk_probability_ppm": np.where(decisions.risk.scored, decisions.risk.probability_ppm, NULL),
     }.items():  # fmt: skip
         np.testing.assert_array_equal(found.fields[name], values, name)
     bounds = np.where(decisions.ceilings < UNBOUNDED, decisions.ceilings, NULL)
@@ -131,6 +138,43 @@ def test_one_altered_bit_is_found_where_it_is(drawn: Any, data: st.DataObject) -
     assert one.field in (name, "bytes")
     assert one.field == "bytes" or one.logged != one.replayed
     assert sum(found.counted().values()) == 1
+
+
+@given(portfolios, st.data())
+def test_what_kept_no_risk_is_compared_without_one_and_never_with_one(drawn: Any, data: st.DataObject) -> None:
+    """Entries of format 1: whatever the scorecard says now, and a risk that somebody gives them is found."""
+    portfolio, capacity = split(drawn)
+    decisions = decide(portfolio, capacity, risk_of(portfolio), POLICY)
+    now = rows.encode(portfolio, decisions, dispose(portfolio, decisions, POLICY))
+    made = rows.without_risk(now)
+    beside = {name: np.zeros(len(made), dtype=np.int64) for name in logged.BESIDE}
+    assert not Wrong.of(entries_of(made, beside), now, beside, same_code=True).anywhere.any()
+    row = data.draw(st.integers(0, len(made) - 1))
+    scored = dataclasses.replace(decisions, risk=in_band(len(made), 0))
+    given_ = rows.encode(portfolio, scored, dispose(portfolio, decisions, POLICY))
+    mixed = b"".join([*made.elements()[:row], given_.elements()[row], *made.elements()[row + 1 :]])
+    body, cuts = encode(log_entries.entries(made))
+    altered = rows.with_field(rows.decode(made.user_id, mixed), body, cuts)
+    found = Wrong.of(dataclasses.replace(entries_of(made, beside), made=altered), now, beside, same_code=True)
+    assert np.flatnonzero(found.anywhere).tolist() == [row]
+    assert {one.field: (one.logged, one.replayed) for one in found.at(row)} == {
+        "risk_points": (50, None), "risk_probability_ppm": (100_000, None),
+    }  # fmt: skip
+
+
+@given(portfolios)
+def test_what_was_staged_without_a_risk_becomes_entries_of_format_1(drawn: Any) -> None:
+    portfolio, capacity = split(drawn)
+    decisions = decide(portfolio, capacity, risk_of(portfolio), POLICY)
+    made = rows.encode(portfolio, decisions, dispose(portfolio, decisions, POLICY))
+    assert rows.completed(made) is made
+    found, expected = rows.completed(older.staged(made)), rows.without_risk(made)
+    assert (found.entry_format, bytes(found.body)) == (1, bytes(expected.body))
+    np.testing.assert_array_equal(found.offsets, expected.offsets)
+    batch = log_entries.batch(found)
+    assert batch.rows.part(0, 1).entry_format == batch.rows.only(np.ones(len(made), dtype=np.bool_)).entry_format == 1
+    said = log_entries.entries(found)
+    assert said.format == 1 and (said.risk_points == NULL).all() and (said.risk_probability_ppm == NULL).all()
 
 
 def test_values_beside_the_rows_are_compared_too() -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import inspect
+import re
 import struct
 from typing import Any
 
@@ -13,39 +14,113 @@ import numpy as np
 import pytest
 
 from limits import entry, entry_bytes
-from limits.entry import FIELDS, NONE, ZEROS, BatchRecord, Entries, OriginRecord, decode, encode, record_digest
+from limits.entry import (
+    FIELDS,
+    FIELDS_OF,
+    FORMAT,
+    NONE,
+    RISK,
+    WITHOUT_RISK,
+    ZEROS,
+    BatchRecord,
+    Entries,
+    OriginRecord,
+    decode,
+    encode,
+    record_digest,
+)
 from limits.errors import EntryError
 from limits.portfolio import UNBOUNDED
 from tests.entries import assert_same, make_entries, make_record
 
-#: Bytes before the bitmap.
+#: Bytes before the bitmap, of each format; and of an entry of format 1.
+FIXED_OF = {1: 115, 2: 123}
 FIXED = 115
+FORMATS = pytest.mark.parametrize("form", [1, 2])
 
 
-def one_entry(**changed: Any) -> Entries:
+def one_entry(form: int = FORMAT, **changed: Any) -> Entries:
     """An entry of small numbers: ten ceilings, of which numbers 1 and 8 bound."""
     columns: dict[str, Any] = {name: np.array([number]) for number, (name, _) in enumerate(FIELDS, start=2)}
     columns["effective_on"] = np.array(["2000-01-31"], dtype="datetime64[D]")
     columns["notice_due_on"] = np.array(["NaT"], dtype="datetime64[D]")
+    if form == WITHOUT_RISK:
+        columns |= {name: np.array([NONE]) for name in RISK}
     ceilings = np.full((1, 10), UNBOUNDED)
     ceilings[0, [1, 8]] = 1000, -2
-    return Entries(**{**columns, "ceilings": ceilings, **changed})
+    return Entries(**{**columns, "ceilings": ceilings, "format": form, **changed})
 
 
-def parts() -> tuple[bytes, bytes]:
+def parts(form: int) -> tuple[bytes, bytes]:
     """The entry's bytes before its ceilings and after."""
-    body = encode(one_entry())[0].tobytes()
-    return body[: FIXED - 2], body[FIXED - 2 :]
+    body = encode(one_entry(form))[0].tobytes()
+    return body[: FIXED_OF[form] - 2], body[FIXED_OF[form] - 2 :]
 
 
 def test_an_entry_is_these_bytes() -> None:
     body, offsets = encode(one_entry())
+    expected = struct.pack(
+        ">BI4qhQ5q3hqihih2iH2B2q",
+        2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 30, 19, -(2**31), 21, 22, 23, 10, 0b10, 0b1, 1000,
+        -2,
+    )  # fmt: skip
+    assert body.tobytes() == expected
+    assert offsets.tolist() == [0, len(expected)]
+    nobody = one_entry(risk_points=np.array([NONE]), risk_probability_ppm=np.array([NONE]))
+    assert encode(nobody)[0].tobytes() == expected[:113] + bytes.fromhex("80000000" * 2) + expected[121:]
+
+
+def test_an_entry_of_format_1_is_these_bytes() -> None:
+    body, offsets = encode(one_entry(1))
     expected = struct.pack(
         ">BI4qhQ5q3hqihihH2B2q",
         1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 30, 19, -(2**31), 21, 10, 0b10, 0b1, 1000, -2,
     )  # fmt: skip
     assert body.tobytes() == expected
     assert offsets.tolist() == [0, len(expected)]
+
+
+#: Two entries as the version wrote them that knew format 1 alone, and what they say.
+OLD = bytes.fromhex("""
+    01000000000000000000000dfd00000000000034f700000000000039c30000000000002add68160000000000007f1500000000000070ab
+    000000000000477300000000000019c50000000000002721000000000000214c5fe556e078fd8000000000000000000026a36f17800000
+    000517000aa10000000000006add3f00000000001ecf02000000000086f4d0
+    0100000001000000000000263400000000000068380000000000000bc30000000000004cd05d41000000000000180d000000000000070f
+    0000000000002332000000000000542600000000000047f80000000000001335376055ab361d000000000003d09080000000576e000026
+    b817f7000a5200000000000081954b00000000004540bd00000000005a9383
+""")
+OLD_SAYS: dict[str, list[Any]] = {
+    "sequence": [0, 1], "user_id": [3581, 9780], "limit_before_minor": [13559, 26680],
+    "limit_after_minor": [14787, 3011], "version_before": [10973, 19664], "binding": [26646, 23873],
+    "reason_bits": [32533, 6157], "lowest_ceiling_minor": [28843, 1807], "floor_minor": [18291, 9010],
+    "capacity_p10_minor": [6597, 21542], "capacity_p50_minor": [10017, 18424], "capacity_p90_minor": [8524, 4917],
+    "capacity_method": [24549, 14176], "months_observed": [22240, 21931], "disposition": [30973, 13853],
+    "proposed_minor": [NONE, 250_000], "effective_on": [dt.date(2027, 1, 30), None], "notice": [28439, 22382],
+    "notice_due_on": [None, dt.date(2027, 2, 20)], "consent": [1303, 6135],
+    "risk_points": [NONE, NONE], "risk_probability_ppm": [NONE, NONE],
+}  # fmt: skip
+
+
+def test_what_was_written_in_format_1_is_read_and_written_as_it_was() -> None:
+    found = decode(OLD, np.array([0, 141, 282]))
+    assert found.format == 1
+    assert {name: getattr(found, name).tolist() for name, _ in FIELDS} == OLD_SAYS
+    bounds = [{k: v for k, v in enumerate(row) if v < UNBOUNDED} for row in found.ceilings.tolist()]
+    assert bounds == [
+        {0: 7_003_455, 5: 2_019_074, 7: 8_844_496},
+        {1: 8_492_363, 4: 4_538_557, 6: 5_936_003},
+    ]
+    body, offsets = encode(found)
+    assert (body.tobytes(), offsets.tolist()) == (OLD, [0, 141, 282])
+
+
+def test_a_risk_does_not_go_into_an_entry_of_format_1() -> None:
+    for name in RISK:
+        said = {name: np.array([NONE, 7, NONE])}
+        with pytest.raises(OverflowError, match=f"^{name} of entry 1 does not fit into an entry of format 1$"):
+            encode(make_entries(3, format=1, **said))
+    with pytest.raises(EntryError, match="entries of format 3 cannot be written; this version reads formats 1 and 2"):
+        encode(make_entries(1, format=3))
 
 
 def test_the_format_is_the_table_of_the_module() -> None:
@@ -57,8 +132,10 @@ def test_the_format_is_the_table_of_the_module() -> None:
         if words and words[0] in ("i64", "u64", "i32", "u32", "i16", "u8")
     ]
     assert table == [("format", 1), *FIELDS, ("each", 8)]
-    assert [field.name for field in dataclasses.fields(Entries)] == [*(name for name, _ in FIELDS), "ceilings"]
-    assert (entry.FORMAT, 1 + sum(width for _, width in FIELDS) + 2) == (1, FIXED)
+    names = [field.name for field in dataclasses.fields(Entries)]
+    assert names == [*(name for name, _ in FIELDS), "ceilings", "format"]
+    assert {1: FIELDS[:20], 2: FIELDS} == FIELDS_OF and entry.FORMAT == 2
+    assert {form: 1 + sum(width for _, width in fields) + 2 for form, fields in FIELDS_OF.items()} == FIXED_OF
 
 
 def test_the_least_and_the_most_of_every_field_come_back() -> None:
@@ -68,7 +145,7 @@ def test_the_least_and_the_most_of_every_field_come_back() -> None:
             ends = [np.datetime64("2000-01-01") + days for days in (least + 1, most)]
             values = np.array(ends, dtype="datetime64[D]")
         else:
-            values = np.array([0, 2**32 - 1] if name == "sequence" else [least, most])
+            values = np.array([0, 2**32 - 1] if name == "sequence" else [least + (name in RISK), most])
         entries = dataclasses.replace(make_entries(2), **{name: values})
         assert_same(decode(*encode(entries)), entries)
 
@@ -85,6 +162,9 @@ def test_the_least_and_the_most_of_every_field_come_back() -> None:
         ("notice", 2**40),
         ("effective_on", np.datetime64("2000-01-01") + 2**31),
         ("notice_due_on", np.datetime64("2000-01-01") - 2**31),  # the number that stands for none
+        ("risk_points", -(2**31)),  # the same
+        ("risk_points", 2**31),
+        ("risk_probability_ppm", -(2**31) - 1),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_by_name(name: str, value: Any) -> None:
@@ -110,9 +190,10 @@ def test_columns_and_ceilings_of_another_kind_are_refused() -> None:
 
 @pytest.mark.parametrize("rules", [0, 1, 7, 8, 9, 64, 65])
 @pytest.mark.parametrize("rows", [1, 3])
-def test_any_number_of_ceilings_comes_back(rules: int, rows: int) -> None:
+@FORMATS
+def test_any_number_of_ceilings_comes_back(rules: int, rows: int, form: int) -> None:
     for bounding in (0, rules // 2, rules):
-        entries = make_entries(rows, rules, bounding)
+        entries = make_entries(rows, rules, bounding, format=form)
         assert_same(decode(*encode(entries)), entries)
 
 
@@ -133,7 +214,7 @@ def test_what_follows_from_the_limits_is_not_written() -> None:
 
 
 def test_bits_and_none_keep_their_meaning() -> None:
-    entries = one_entry(reason_bits=np.array([-(2**63) + 1]), proposed_minor=np.array([NONE]))
+    entries = one_entry(1, reason_bits=np.array([-(2**63) + 1]), proposed_minor=np.array([NONE]))
     body = encode(entries)[0].tobytes()
     assert struct.unpack_from(">Q", body, 39) == (2**63 + 1,)
     assert body[FIXED - 22 : FIXED - 14] == bytes([0x80, 0, 0, 0, 0, 0, 0, 0])
@@ -142,7 +223,8 @@ def test_bits_and_none_keep_their_meaning() -> None:
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (lambda head, tail: b"\x02" + head[1:] + tail, "is of format 2; this version reads format 1"),
+        (lambda head, tail: b"\x03" + head[1:] + tail, "is of format 3; this version reads formats 1 and 2"),
+        (lambda head, tail: bytes([3 - head[0]]) + head[1:] + tail, "is of format [12] and the first one of format"),
         (lambda head, tail: head + tail[:1], "has 114 bytes; the shortest one has 115"),
         (lambda head, tail: b"", "has 0 bytes"),
         (lambda head, tail: b"\x07", "is of format 7"),
@@ -155,8 +237,11 @@ def test_bits_and_none_keep_their_meaning() -> None:
         (lambda head, tail: head + b"\x00\x09" + tail[2:], "has 9 ceilings and the first one 10"),
     ],
 )
-def test_the_first_entry_that_is_not_as_it_must_be_is_named(made: Any, words: str) -> None:
-    head, tail = parts()
+@FORMATS
+def test_the_first_entry_that_is_not_as_it_must_be_is_named(made: Any, words: str, form: int) -> None:
+    """The numbers of three digits in the words are bytes of format 1."""
+    words = re.sub(r"\d{3}", lambda found: str(int(found[0]) + FIXED_OF[form] - FIXED), words)
+    head, tail = parts(form)
     good, bad = head + tail, made(head, tail)
     body = good + bad + b"\x09" + good[1:]
     offsets = np.cumsum([0, len(good), len(bad), len(good)])
@@ -176,7 +261,7 @@ def test_the_first_entry_that_is_not_as_it_must_be_is_named(made: Any, words: st
     ],
 )
 def test_entries_are_all_of_the_body(offsets: list[int], words: str) -> None:
-    good = b"".join(parts())
+    good = b"".join(parts(1))
     assert len(decode(good + good, np.array([0, 133, 266]))) == 2
     with pytest.raises(EntryError, match=words):
         decode(good + good, np.array(offsets))

@@ -47,6 +47,21 @@ def test_hysteresis_and_floor_are_said(
     assert "额度" in capsys.readouterr().out
 
 
+def test_points_and_probability_are_shown_where_there_are_any(capsys: pytest.CaptureFixture[str]) -> None:
+    scored = dataclasses.replace(ENTRY, risk_points=-12, risk_probability_ppm=41_049)
+    for language, line in (("en", "  Risk       -12 points: 4.10% miss a payment\n"),
+                           ("zh", "-12 分：逾期的可能性为 4.10%\n")):  # fmt: skip
+        explanation.show(scored, language)
+        assert line in capsys.readouterr().out
+        explanation.show(scored, language, scored=True)
+        assert line not in capsys.readouterr().out
+        explanation.show(ENTRY, language)
+        assert explanation.WORDS[language]["risk"] not in capsys.readouterr().out
+    # Nothing is as much a score as any other number.
+    explanation.show(dataclasses.replace(ENTRY, risk_points=0, risk_probability_ppm=0))
+    assert "0 points: 0.00% miss a payment" in capsys.readouterr().out
+
+
 def test_what_belongs_to_no_review_names_none(capsys: pytest.CaptureFixture[str]) -> None:
     explanation.show(dataclasses.replace(ENTRY, entry_id=0, review_id=0))
     assert "  Review     recompute: asked\n" in capsys.readouterr().out
