@@ -67,7 +67,7 @@ WORDS = {
         "approved_by": "policy approved by {actor} (connected as {session}), {at}",
         "released_by": "review released by {actor} (connected as {session}), {at}",
         "score": "Score",
-        "score_text": "{points} points: within {months} months {probability} miss a payment; band {band}",
+        "score_text": "{points} points: within {months} {probability} miss a payment; band {band}",
         "score_model": "by the scorecard {model}, sha256 {digest}",
         "lost": "{what}: {points} points lost",
         "lost_nothing": "every characteristic gave all its points",
@@ -118,7 +118,7 @@ WORDS = {
         "approved_by": "政策由 {actor}（连接身份 {session}）批准，{at}",
         "released_by": "审查由 {actor}（连接身份 {session}）放行，{at}",
         "score": "评分",
-        "score_text": "{points} 分：{months} 个月内逾期的可能性为 {probability}；等级 {band}",
+        "score_text": "{points} 分：{months}内逾期的可能性为 {probability}；等级 {band}",
         "score_model": "评分卡 {model}，sha256 {digest}",
         "lost": "{what}：失 {points} 分",
         "lost_nothing": "各项均为满分",
@@ -169,13 +169,21 @@ def show_score(score: Score | str, language: str = "en") -> None:
         show_facts([(words["score"], words["score_gone"].format(why=score))])
         return
     text = words["score_text"].format(
-        points=score.points, months=score.horizon_months, band=score.band, probability=percent(score.probability_ppm)
-    )
+        points=score.points, months=months(score.horizon_months, language), band=score.band,
+        probability=percent(score.probability_ppm),
+    )  # fmt: skip
     lost = [words["lost"].format(what=one.text(language), points=one.points) for one in score.lost]
     lines = [*(lost or [words["lost_nothing"]]), words["score_model"].format(
         model=score.model, digest=score.model_hash.hex()
     )]  # fmt: skip
     show_facts([(words["score"], text), *(("", line) for line in lines)])
+
+
+def months(number: int, language: str) -> str:
+    """So many months in words."""
+    if language == "zh":
+        return f"{number} 个月"
+    return f"{number} month" if number == 1 else f"{number} months"
 
 
 def percent(ppm: int) -> str:

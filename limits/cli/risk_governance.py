@@ -159,7 +159,8 @@ def _print_model(model: Scorecard, stands: list[RiskApproval]) -> None:
     newest = stands[-1]
     months = f"{model.horizon_months} month" + ("s" if model.horizon_months > 1 else "")
     say(f"{model.name}, {months} ahead, sha256 {model.model_hash.hex()}", strong=True)
-    words = said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or newest.reason)
+    decided = newest.decided_reason if newest.checker else newest.reason
+    words = said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or decided)
     say(f"{newest.state}, effective on {newest.effective_on} ({words})")
     table(
         ("band", "points from", "missed payment"),
@@ -184,6 +185,8 @@ def _bands(model: Scorecard) -> list[tuple[str, int, str, bool]]:
         low = model.points_from if last else band.points_from
         best, worst = (table[min(max(points - model.points_from, 0), len(table) - 1)] for points in (top, low))
         words = f"{best / 10_000:.2f}% to {worst / 10_000:.2f}%"
+        if low >= model.points_from + len(table):
+            words = "nobody has so many points"
         found.append((band.name, band.points_from, words, not last))
         top = band.points_from - 1
     return found

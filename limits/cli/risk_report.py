@@ -109,7 +109,8 @@ def print_disparity(scorecard: Scorecard, groups: list[Group]) -> None:
         for one in groups
     ]  # fmt: skip
     table(columns, rows, numbers=("users", "missed", "expected", "AUC", "points", "favoured", "impact"))
-    say("favoured: with points of the median of all or more; impact: that by the most favoured group's", faint=True)
+    words = "favoured: with points of the median of all or more; impact: that by the most favoured large group's"
+    say(words, faint=True)
 
 
 def print_drifts(scorecard: Scorecard, drifts: list[Drift], figures: Judged | None) -> None:

@@ -17,7 +17,7 @@ WORDS = {
     "en": {
         "title": "User {user} as of {as_of}, by scorecard {model} and policy {pack} of {effective}: {changes}",
         "columns": ("", "as it is", "what if"), "nothing": "nothing changed", "unknown": "not known",
-        "points": "points", "probability": "missed payment within {months} months", "band": "band", "limit": "limit",
+        "points": "points", "probability": "missed payment within {months}", "band": "band", "limit": "limit",
         "action": "action", "raised": "raised", "held": "held", "lowered": "lowered", "binding": "bound by",
         "lost": "points lost: {what}",
         "no_effect": "the policy has no [risk], so a score has no effect on the limit",
@@ -26,7 +26,7 @@ WORDS = {
     "zh": {
         "title": "用户 {user}，截至 {as_of}，按评分卡 {model} 与政策 {pack}（{effective} 起）：{changes}",
         "columns": ("", "现状", "假设"), "nothing": "无变化", "unknown": "未知",
-        "points": "分数", "probability": "{months} 个月内逾期的可能性", "band": "等级", "limit": "额度",
+        "points": "分数", "probability": "{months}内逾期的可能性", "band": "等级", "limit": "额度",
         "action": "结果", "raised": "上调", "held": "不变", "lowered": "下调", "binding": "生效上限",
         "lost": "失分：{what}",
         "no_effect": "政策没有 [risk]，评分不影响额度",
@@ -89,7 +89,7 @@ def simulate(
 
 
 def _rows(made: SupposedScore, language: str) -> Iterator[tuple[str, str, str]]:
-    from limits.explanation import percent
+    from limits.explanation import months, percent
     from limits.money import money
     from limits.reasons import Reason
     from limits.risk import FEATURES
@@ -106,8 +106,8 @@ def _rows(made: SupposedScore, language: str) -> Iterator[tuple[str, str, str]]:
         text = FEATURES[name].text[language == "zh"]
         yield row(f"{text} [{name}]", [words["unknown"] if n is None else f"{n:,.10g}" for n in numbers])
     yield row(words["points"], [str(one.score.points) for one in sides])
-    months = words["probability"].format(months=made.before.score.horizon_months)
-    yield row(months, [percent(one.score.probability_ppm) for one in sides])
+    within = words["probability"].format(months=months(made.before.score.horizon_months, language))
+    yield row(within, [percent(one.score.probability_ppm) for one in sides])
     yield row(words["band"], [one.score.band for one in sides])
     lost = [{one.name: one for one in side.score.lost} for side in sides]
     for name in dict.fromkeys((*lost[0], *lost[1])):

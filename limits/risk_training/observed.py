@@ -42,8 +42,8 @@ def observed(
     known, missed = read_outcomes(conn, portfolio.user_id, as_of, until)
     if not len(known):
         raise InputError(
-            f"no active user with a statement by {as_of} had a payment due within {horizon_months} months; "
-            "import statements, or name another --as-of"
+            f"no active user in {currency} with a statement by {as_of} had a payment due within {horizon_months} "
+            "months; import statements, or name another --as-of, or a --policy in another currency"
         )
     rows = np.isin(portfolio.user_id, known)
     portfolio = portfolio.take(rows)

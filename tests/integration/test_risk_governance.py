@@ -218,8 +218,8 @@ def test_a_model_from_its_proposal_to_its_withdrawal(
     made = json.loads(call("approve", digits, "--reason", "seen", "--actor", "Bert", "--json")[0])
     assert (made["state"], made["checker"], made["changed"]) == ("approved", "Bert", False)
     shown = call("show", "--as-of", "2026-06-30")[0]
-    for words in ("two-things, 6 months ahead", "approved, effective on 2026-06-30", "days past due", "below",
-                  "2.00% to 31.00%", "Everybody starts with 10 points."):  # fmt: skip
+    for words in ("two-things, 6 months ahead", "approved, effective on 2026-06-30 (Bert: seen)", "days past due",
+                  "below", "2.00% to 31.00%", "Everybody starts with 10 points."):  # fmt: skip
         assert words in shown, shown
     as_json = json.loads(call("show", digits, "--json")[0])
     assert as_json["model"]["model_hash"] == made["model_hash"]

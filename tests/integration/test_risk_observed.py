@@ -96,7 +96,7 @@ def test_only_active_users_with_a_statement_count(conn: Connection) -> None:
     assert found.portfolio.payment_record.held.tolist() == [1, 1]  # the later statement is not known yet
     with pytest.raises(InputError, match="what became of the users is not known yet"):
         observed(conn, AS_OF, 3, CURRENCY, today=dt.date(2026, 9, 29))
-    with pytest.raises(InputError, match="no active user with a statement"):
+    with pytest.raises(InputError, match="no active user in CNY with a statement"):
         observed(conn, dt.date(2020, 1, 1), 3, CURRENCY, today=TODAY)
 
 
