@@ -122,74 +122,63 @@ def show(
     as_of: Annotated[
         str | None, common.date_option("--as-of", "Without HASH: the date it is in force on. Default: today (UTC).")
     ] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FILE", help="A file, before it is proposed.", show_default=False),
+    ] = None,
+    bins: Annotated[bool, typer.Option("--bins", help="The points of every bin too.")] = False,
     text: Annotated[
         bool, typer.Option("--text", help="Print the model's file, byte for byte: its sha256 is the hash.")
     ] = False,
     json: common.Json = False,
 ) -> None:
-    """A model in words: its bands with their probabilities, and what each characteristic gives points for."""
+    """A model in words: its bands with their probabilities, what it gives points for, and what its card says."""
+    from limits.engine.risk_governing import read_model
     from limits.errors import InputError
-    from limits.store import risk_models
     from limits.terminal import note, print_json
 
-    if model and as_of:
-        raise InputError("give a hash, or a date with --as-of, and not both")
+    if sum(one is not None for one in (model, as_of, file)) > 1:
+        raise InputError("give a hash, a date with --as-of, or a file with --model, and not two of them")
     if text and json:
         raise InputError("--text and --json are two ways; choose one")
     asked: Any = as_of  # the option's parser has made a date of it
     date: dt.date = asked or common.today()
-    with common.database() as database, database.connect("auditor", "limits risk show") as conn:
-        wanted = risk_models.named(conn, model)[-1].model_hash if model else None
-        found = risk_models.load(conn, wanted) if wanted else risk_models.in_force(conn, date)
-        stands = [one for one in risk_models.history(conn) if found and bytes(one.model_hash) == found.model_hash]
+    found, stands = (read_model(file), []) if file else _kept(model, date)
     if text and found is not None:
         print(found.body, end="")
     elif json:
-        print_json({"as_of": None if model else date.isoformat(), "model": found and _model_dict(found, stands)})
+        on = None if model or file else date.isoformat()
+        print_json({"as_of": on, "model": found and _model_dict(found, stands)})
     elif found is None:
         note(f"no model is in force on {date}: nobody is scored")
     else:
-        _print_model(found, stands)
+        _print_model(found, stands, bins=bins)
 
 
-def _print_model(model: Scorecard, stands: list[RiskApproval]) -> None:
-    from limits.risk import FEATURES
-    from limits.terminal import say, table
+def _kept(model: str | None, date: dt.date) -> tuple[Scorecard | None, list[RiskApproval]]:
+    """The model of a hash, or that in force on the date, with its proposals."""
+    from limits.store import risk_models
 
-    newest = stands[-1]
+    with common.database() as database, database.connect("auditor", "limits risk show") as conn:
+        wanted = risk_models.named(conn, model)[-1].model_hash if model else None
+        found = risk_models.load(conn, wanted) if wanted else risk_models.in_force(conn, date)
+        return found, [one for one in risk_models.history(conn) if found and bytes(one.model_hash) == found.model_hash]
+
+
+def _print_model(model: Scorecard, stands: list[RiskApproval], *, bins: bool) -> None:
+    from limits.cli.risk_card import print_scorecard
+    from limits.terminal import say
+
     months = f"{model.horizon_months} month" + ("s" if model.horizon_months > 1 else "")
     say(f"{model.name}, {months} ahead, sha256 {model.model_hash.hex()}", strong=True)
-    decided = newest.decided_reason if newest.checker else newest.reason
-    words = said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or decided)
-    say(f"{newest.state}, effective on {newest.effective_on} ({words})")
-    table(
-        ("band", "points from", "missed payment"),
-        [(name, f"{low}" if last else "below", risk) for name, low, risk, last in _bands(model)],
-        numbers=("points from", "missed payment"),
-    )
-    rows = [
-        (one.name, ", ".join(FEATURES[name].text[0] for name in one.features), str(min(one.points)),
-         str(max(one.points)))
-        for one in model.characteristics
-    ]  # fmt: skip
-    table(("characteristic", "looks at", "least", "most"), rows, numbers=("least", "most"))
-    say(f"Everybody starts with {model.base_points} points.")
-
-
-def _bands(model: Scorecard) -> list[tuple[str, int, str, bool]]:
-    """Of each band: name, least points, probabilities from its best user to its worst, whether another follows."""
-    table, found = model.probability_ppm, []
-    top = model.points_from + len(table) - 1
-    for place, band in enumerate(model.bands):
-        last = place == len(model.bands) - 1
-        low = model.points_from if last else band.points_from
-        best, worst = (table[min(max(points - model.points_from, 0), len(table) - 1)] for points in (top, low))
-        words = f"{best / 10_000:.2f}% to {worst / 10_000:.2f}%"
-        if low >= model.points_from + len(table):
-            words = "nobody has so many points"
-        found.append((band.name, band.points_from, words, not last))
-        top = band.points_from - 1
-    return found
+    if stands:
+        newest = stands[-1]
+        decided = newest.decided_reason if newest.checker else newest.reason
+        words = said(newest.withdrawn_by or newest.checker or newest.maker, newest.withdrawn_reason or decided)
+        say(f"{newest.state}, effective on {newest.effective_on} ({words})")
+    else:
+        say("a file that is not kept here under a proposal")
+    print_scorecard(model, bins=bins)
 
 
 def _model_dict(model: Scorecard, stands: list[RiskApproval]) -> dict[str, Any]:

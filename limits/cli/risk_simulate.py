@@ -46,7 +46,8 @@ def simulate(
         list[str] | None,
         typer.Option(
             "--set", metavar="NAME=VALUE",
-            help="What the scorecard reads as it might be (a number, or unknown), or an input of limits whatif. "
+            help="What the scorecard reads as it might be (an amount such as 2000, a share such as 50%, a count; or "
+            "unknown), or an input of limits whatif. "
             "Repeatable.",
         ),
     ] = None,
@@ -93,6 +94,7 @@ def _rows(made: SupposedScore, language: str) -> Iterator[tuple[str, str, str]]:
     from limits.money import money
     from limits.reasons import Reason
     from limits.risk import FEATURES
+    from limits.risk.values import told
     from limits.store.log import ACTIONS, reason_code
 
     words: Any = WORDS[language]
@@ -104,7 +106,8 @@ def _rows(made: SupposedScore, language: str) -> Iterator[tuple[str, str, str]]:
     for name in made.before.features:
         numbers = [one.features[name] for one in sides]
         text = FEATURES[name].text[language == "zh"]
-        yield row(f"{text} [{name}]", [words["unknown"] if n is None else f"{n:,.10g}" for n in numbers])
+        currency = made.policy.currency
+        yield row(f"{text} [{name}]", [words["unknown"] if n is None else told(name, n, currency) for n in numbers])
     yield row(words["points"], [str(one.score.points) for one in sides])
     within = words["probability"].format(months=months(made.before.score.horizon_months, language))
     yield row(within, [percent(one.score.probability_ppm) for one in sides])

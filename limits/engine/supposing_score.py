@@ -21,6 +21,7 @@ from limits.policy import Policy
 from limits.portfolio import Portfolio
 from limits.risk import FEATURES, Scorecard, read_features
 from limits.risk.losing import lost_by, named_losses
+from limits.risk.values import parse
 from limits.settings import Settings
 from limits.store import past, recomputes
 from limits.store.db import Database
@@ -72,13 +73,12 @@ def suppose_score(
         scorecard = given or model_on(conn, chosen, date)
         if scorecard is None:
             raise NotFound(f"no model is in force on {date}; name a file with --model, or have one approved")
-        features, inputs = _split(texts, scorecard, chosen.currency)
+        features, written, inputs = _split(texts, scorecard, chosen.currency)
         user = user_at(conn, user_id, date, chosen)
         exponent = recomputes.facts(conn, chosen.currency).exponent
         waiting = past.users_waiting(conn) > 0
     before = _side(user, chosen, scorecard, {})
     after = _side(apply_changes(user, inputs), chosen, scorecard, features)
-    written = [f"{name}={_number(value)}" for name, value in features.items()]
     return SupposedScore(
         chosen, exponent, [*written, *(one.text(chosen.currency) for one in inputs)], before, after, waiting
     )
@@ -96,16 +96,17 @@ def _side(user: Portfolio, policy: Policy, model: Scorecard, given: Mapping[str,
     return ScoredSide(known, said(model, risk, lost), decide(user, capacity, risk, policy))
 
 
-def _split(texts: Sequence[str], model: Scorecard, currency: str) -> tuple[dict[str, float], list[Change]]:
-    """Features that are set, and inputs that are changed."""
+def _split(texts: Sequence[str], model: Scorecard, currency: str) -> tuple[dict[str, float], list[str], list[Change]]:
+    """Features that are set, as they are written too, and inputs that are changed."""
     features: dict[str, float] = {}
-    others = []
+    written, others = [], []
     for text in texts:
         name, _, value = (part.strip() for part in text.partition("="))
         if name in model.features:
             if name in features:
                 raise InputError(f"{name} is given twice; give it once")
-            features[name] = _read(name, value)
+            features[name] = parse(name, value, currency)
+            written.append(f"{name}={value}")
         elif name in FEATURES:
             raise InputError(f"the model does not read {name}; it reads {', '.join(model.features)}")
         elif name in INPUTS:
@@ -117,20 +118,4 @@ def _split(texts: Sequence[str], model: Scorecard, currency: str) -> tuple[dict[
                 f"there is no {name!r}; {hint}the model reads {', '.join(model.features)}; the inputs of limits whatif "
                 "may be set too"
             )
-    return features, parse_changes(others, currency)
-
-
-def _read(name: str, value: str) -> float:
-    if value == "unknown":
-        return math.nan
-    try:
-        number = float(value)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{name}={value} cannot be used; write a number such as {name}=0.5, or {name}=unknown")
-    return number
-
-
-def _number(value: float) -> str:
-    return "unknown" if math.isnan(value) else f"{value:g}"
+    return features, written, parse_changes(others, currency)

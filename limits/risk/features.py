@@ -31,6 +31,27 @@ class Feature:
     worse: Literal["more", "less", "either"]
     text: tuple[str, str]
 
+    @property
+    def unit(self) -> Literal["amount", "share", "count"]:
+        """Minor units; a part of one, as of the limit or of a bill; or days, months, statements and the like."""
+        return "amount" if self.name in _AMOUNTS else "share" if self.name.startswith(_SHARES) else "count"
+
+    @property
+    def signed(self) -> bool:
+        """Whether it may be below 0: what is owed may be less than nothing, and so may a change."""
+        return self.name.startswith(_SIGNED)
+
+
+_AMOUNTS = frozenset(
+    ("credit_limit", "balance_now", "credit_left", "repaid_newest", "repaid_three", "repaid_total", "repaid_largest",
+     "repaid_smallest")
+)  # fmt: skip
+_SHARES = (
+    "utilisation_", "balance_spread", "used_", "paid_share", "minimum_only", "outside_debt_share", "capacity_share",
+    "capacity_spread",
+)  # fmt: skip
+_SIGNED = ("utilisation_", "used_", "balance_now", "credit_left", "delay_rise", "capacity_share", "capacity_spread")
+
 
 def _known(values: Any, known: Any) -> Real:
     return np.where(known, np.asarray(values, dtype=np.float64), np.nan)

@@ -13,6 +13,7 @@ from limits.portfolio import Bool, Portfolio
 from limits.risk import Scorecard, read_features
 from limits.risk.features import FEATURES
 from limits.risk.names import Real
+from limits.risk.values import told
 from limits.risk_training.binning import bin_of
 from limits.risk_training.evaluating import check_currency, judged
 from limits.risk_training.metrics import Judged
@@ -114,9 +115,13 @@ def monitor(
     risk = scorecard.score(portfolio, capacity)
     points = _shares(np.searchsorted(expected.point_edges, risk.points, side="right"), len(expected.point_share))
     found = [Drift("points", "stability", stability_index(expected.point_share, points), _largest_part(points))]
+
+    def words(name: str) -> list[str]:
+        return [told(name, edge, portfolio.currency) for edge in expected.edges[name]]
+
     for name, share in sorted(_spread(expected, portfolio, capacity).items()):
         index = stability_index(expected.share[name], share)
-        found.append(Drift(name, "stability", index, _moved(expected.share[name], share, expected.edges[name])))
+        found.append(Drift(name, "stability", index, _moved(expected.share[name], share, words(name))))
     if missed is None:
         return found, None
     figures = judged(risk, missed, times=times, seed=seed)
@@ -136,13 +141,13 @@ def _largest_part(share: Real) -> str:
     return f"its tenths hold {share.min():.1%} to {share.max():.1%} of the users"
 
 
-def _moved(expected: Real, found: Real, edges: tuple[float, ...]) -> str:
-    """The bin whose share has changed most."""
+def _moved(expected: Real, found: Real, edges: list[str]) -> str:
+    """The bin whose share has changed most; ``edges`` in words."""
     at = int(np.argmax(np.abs(found - expected)))
     if at == len(edges) + 1:
         name = "not known"
     elif at == 0:
-        name = f"below {edges[0]:g}" if edges else "known"
+        name = f"below {edges[0]}" if edges else "known"
     else:
-        name = f"from {edges[at - 1]:g}" + (f" to {edges[at]:g}" if at < len(edges) else "")
+        name = f"from {edges[at - 1]}" + (f" to {edges[at]}" if at < len(edges) else "")
     return f"{name}: {expected[at]:.1%} then, {found[at]:.1%} now"

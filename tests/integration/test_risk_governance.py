@@ -226,7 +226,10 @@ def test_a_model_from_its_proposal_to_its_withdrawal(
     assert [one["state"] for one in as_json["model"]["proposals"]] == ["approved"]
     assert call("show", digits, "--text")[0] == file.read_text()
     assert "choose one" in call("show", digits, "--text", "--json", code=2)[1]
-    assert "and not both" in call("show", digits, "--as-of", "2026-06-30", code=2)[1]
+    assert "and not two of them" in call("show", digits, "--as-of", "2026-06-30", code=2)[1]
+    before = call("show", "--model", str(file), "--bins")[0]
+    for words in ("not kept here under a proposal", "not known", "judges anew"):
+        assert words in before, before
     assert "is withdrawn" in call("withdraw", digits, "--reason", "wrong", "--actor", "Anna")[1]
     (one,) = json.loads(call("history", "--json")[0])["proposals"]
     assert (one["state"], one["withdrawn_by"], one["withdrawn_reason"]) == ("withdrawn", "Anna", "wrong")

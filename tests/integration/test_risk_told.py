@@ -186,8 +186,9 @@ def test_the_simulator_shows_what_would_move_the_score(
     [
         ("utilisation=", "utilisation has no value"),
         ("utilisation_nov=1", "did you mean utilisation_now"),
-        ("utilisation_now=much", "utilisation_now=much cannot be used; write a number"),
-        ("utilisation_now=inf", "write a number such as utilisation_now=0.5"),
+        ("utilisation_now=much", "utilisation_now=much cannot be used: it is not a number of it"),
+        ("utilisation_now=inf", "write utilisation_now= and 0.5 or 50%, or unknown"),
+        ("days_past_due_now=-3", "days_past_due_now=-3 cannot be used: it is never below 0"),
     ],
 )
 def test_what_cannot_be_simulated_is_named(conn: Connection, pack: str, limits: Call, change: str, words: str) -> None:
