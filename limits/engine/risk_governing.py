@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 #: A table of probabilities and the points of some characteristics; anything much larger is some other file.
 LARGEST_FILE = 4 * 1024 * 1024
+#: The first date that the database takes.
+FIRST_DATE = dt.date(1900, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ def read_model(path: Path) -> Scorecard:
 def propose_model(database: Database, path: Path, *, effective_on: dt.date, actor: str, reason: str) -> RiskDecision:
     """Proposes the model of a file to score from a date on, unless it stands so already."""
     model = read_model(path)
+    if effective_on < FIRST_DATE:
+        raise InputError(f"{effective_on} is before {FIRST_DATE}, the first date that a model may be effective on")
     with database.connect("operations", "limits risk propose") as conn:
         for one in risk_models.history(conn):
             if one.stands and bytes(one.model_hash) == model.model_hash and one.effective_on == effective_on:
