@@ -26,6 +26,9 @@ from limits.risk.result import ALL_PPM
 #: Share of a raise that is expected to be lost: of everybody, and for each payment missed in twelve months.
 LOSS_BPS, LOSS_PER_MISSED_BPS = 200, 800
 
+#: Its square is ALL_PPM x ALL_BPS: products of two such parts stay within int64.
+_HALF = 100_000
+
 #: Steps of the bisection: after so many the mix of two costs is known to one part in a thousand million.
 STEPS = 30
 
@@ -84,9 +87,15 @@ def exposure_at_default(balance: Int, limit: Int, rules: RiskRules) -> Int:
 
 
 def expected_loss(risk: Risk, exposure: Int, rules: RiskRules) -> Int:
-    """Probability of a missed payment x exposure x loss given default (n,), rounded up; for users who are scored."""
-    share = risk.probability_ppm * rules.loss_given_default_bps / (ALL_PPM * ALL_BPS)
-    return np.ceil(exposure * share).astype(np.int64)
+    """Probability of a missed payment x exposure x loss given default (n,), rounded up; for users who are scored.
+
+    In whole numbers, none of which leaves int64: a float is a minor unit too much now and then.
+    """
+    share = risk.probability_ppm * rules.loss_given_default_bps  # of one, in parts of ALL_PPM x ALL_BPS
+    whole, rest = np.divmod(exposure, ALL_PPM * ALL_BPS)
+    high, low = np.divmod(share, _HALF)
+    part = rest * high - (-(rest * low) // _HALF)
+    return np.asarray(whole * share - (-part // _HALF), dtype=np.int64)
 
 
 def loss_of_raise(portfolio: Portfolio, limit_after: Int, risk: Risk, rules: RiskRules) -> Int:

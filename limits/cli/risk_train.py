@@ -70,6 +70,7 @@ def train_command(
         raise typer.BadParameter("--from-db and --as-of DATE go together, and without --data")
     if policy is not None and not from_db:
         raise typer.BadParameter("--policy goes with --from-db: it says the currency")
+    _check_out(out)
     from limits.risk_training.recipe import Recipe
     from limits.risk_training.training import train
     from limits.terminal import print_json, progress
@@ -247,6 +248,18 @@ def _score(scorecard: Scorecard, sample: Sample) -> Risk:
 
     check_currency(scorecard, sample.portfolio)
     return scorecard.score(sample.portfolio, _capacity(sample))
+
+
+def _check_out(file: Path) -> None:
+    """InputError where nothing can be written: before training, which takes minutes."""
+    import os
+
+    from limits.errors import InputError
+
+    there = file.exists()
+    fit = not file.is_dir() if there else file.parent.is_dir()
+    if not fit or not os.access(file if there else file.parent, os.W_OK):
+        raise InputError(f"{file} cannot be written; name a file in a folder that there is, with --out")
 
 
 def _write(file: Path, text: str) -> None:

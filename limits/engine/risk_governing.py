@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 #: A table of probabilities and the points of some characteristics; anything much larger is some other file.
 LARGEST_FILE = 4 * 1024 * 1024
+#: The first date that the database takes.
+FIRST_DATE = dt.date(1900, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,12 @@ class RiskDecision:
 def read_model(path: Path) -> Scorecard:
     """One model file; InputError names it and every mistake."""
     try:
-        body = path.read_bytes()
+        with path.open("rb") as file:
+            body = file.read(LARGEST_FILE + 1)  # not all of it: some files never end
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
     if len(body) > LARGEST_FILE:
-        raise InputError(f"{path} has {len(body):,} bytes; a model has at most {LARGEST_FILE:,}")
+        raise InputError(f"{path} has more bytes than the {LARGEST_FILE:,} that a model may have")
     try:
         return parse_scorecard(body.decode("utf-8"), file=str(path))
     except UnicodeDecodeError as error:
@@ -46,6 +49,8 @@ def read_model(path: Path) -> Scorecard:
 def propose_model(database: Database, path: Path, *, effective_on: dt.date, actor: str, reason: str) -> RiskDecision:
     """Proposes the model of a file to score from a date on, unless it stands so already."""
     model = read_model(path)
+    if effective_on < FIRST_DATE:
+        raise InputError(f"{effective_on} is before {FIRST_DATE}, the first date that a model may be effective on")
     with database.connect("operations", "limits risk propose") as conn:
         for one in risk_models.history(conn):
             if one.stands and bytes(one.model_hash) == model.model_hash and one.effective_on == effective_on:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 BLOCK_USERS = 8_192
 
 Points = Annotated[int, Field(ge=-100_000, le=100_000)]
+#: Where a table or a band begins: far beyond any sum of points, and no difference of two leaves int64.
+Sum = Annotated[int, Field(ge=-1_000_000_000, le=1_000_000_000)]
 Edges = Annotated[tuple[Annotated[float, Field(allow_inf_nan=False)], ...], Field(strict=False, max_length=100)]
 
 
@@ -54,7 +57,19 @@ class Characteristic(_Part):
         bins = int(np.prod([len(edges) + 2 for edges in self.edges]))
         if len(self.points) != bins:
             raise ValueError(f"{self.name}: {len(self.points)} points for {bins} bins")
+        if len(set(self.features)) < len(self.features):
+            raise ValueError(f"{self.name}: reads {self.features[0]} twice; read it once")
+        self._one_way()
         return self
+
+    def _one_way(self) -> None:
+        """Points go with the direction of each feature, whatever else is known: a file may come from anywhere."""
+        table = np.array(self.points).reshape([len(edges) + 2 for edges in self.edges])
+        for axis, name in enumerate(self.features):
+            steps = np.diff(np.moveaxis(table, axis, 0)[:-1], axis=0)  # the last bin is of what is not known
+            worse = FEATURES[name].worse
+            if (worse == "more" and (steps > 0).any()) or (worse == "less" and (steps < 0).any()):
+                raise ValueError(f"{self.name}: {worse} of {name} must not give more points")
 
     def bins(self, features: dict[str, Real]) -> Int:
         """The bin of each user (n,), a place in ``points``."""
@@ -70,7 +85,7 @@ class Band(_Part):
     """Users from so many points on, down from the band before it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{0,7}$")]
-    points_from: int
+    points_from: Sum
 
 
 class Scorecard(_Part):
@@ -89,7 +104,7 @@ class Scorecard(_Part):
     horizon_months: Annotated[int, Field(ge=1, le=24)]
     base_points: Points
     characteristics: Annotated[tuple[Characteristic, ...], Field(strict=False, min_length=1, max_length=64)]
-    points_from: int
+    points_from: Sum
     probability_ppm: Annotated[
         tuple[Annotated[int, Field(ge=0, le=ALL_PPM)], ...], Field(strict=False, min_length=1, max_length=100_000)
     ]
@@ -107,6 +122,9 @@ class Scorecard(_Part):
             raise ValueError("probability_ppm must never grow with the points")
         if any(later.points_from >= before.points_from for before, later in pairwise(self.bands)):
             raise ValueError("points_from of the bands must fall")
+        population = self.card.get("population", {})
+        if not isinstance(population, dict) or not _is_currency(population.get("currency")):
+            raise ValueError("the currency of the card's population must be three capital letters, or left out")
         return self
 
     @property
@@ -122,9 +140,8 @@ class Scorecard(_Part):
     @property
     def currency(self) -> str | None:
         """The currency of the amounts that it was made of, as its card says; None where that says nothing."""
-        population = self.card.get("population")
-        found = population.get("currency") if isinstance(population, dict) else None
-        return found if isinstance(found, str) else None
+        found: str | None = self.card.get("population", {}).get("currency")
+        return found
 
     def score(self, portfolio: Portfolio, capacity: Capacity) -> Risk:
         """The risk of every user of a portfolio."""
@@ -158,10 +175,30 @@ class Scorecard(_Part):
         return Risk(points, probability, band, tuple(band.name for band in self.bands))
 
 
+def _is_currency(found: Any) -> bool:
+    """Whether a card says it so that it can be held against a policy's, or not at all."""
+    return found is None or (isinstance(found, str) and re.fullmatch("[A-Z]{3}", found) is not None)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object as it is read, if each key is there once: who reads the file may see the one, and JSON the other."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice")
+    return found
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
 def parse_scorecard(text: str, *, file: str) -> Scorecard:
     """The scorecard in a JSON text. InputError names the file and every mistake."""
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_once, parse_constant=_no_number)
+        # Whatever is kept can be shown again: no half characters, no number beyond all floats.
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: not JSON: {error}; write a model with limits risk train") from None
     if not isinstance(data, dict) or "body" in data:

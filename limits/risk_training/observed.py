@@ -30,6 +30,8 @@ def observed(
     And the users of whom no portfolio can be made on that date, each with the reason.
     InputError where the horizon has not passed yet, or nobody is left.
     """
+    if as_of >= today:  # first, for so many months after it there may be no date
+        raise InputError(f"what becomes of users after {as_of} is not known on {today}; name an earlier --as-of")
     until = months_later(as_of, horizon_months)
     if until > today:
         raise InputError(

@@ -234,6 +234,7 @@ def test_a_model_from_its_proposal_to_its_withdrawal(
     (one,) = json.loads(call("history", "--json")[0])["proposals"]
     assert (one["state"], one["withdrawn_by"], one["withdrawn_reason"]) == ("withdrawn", "Anna", "wrong")
     assert "Anna: new" in call("history")[0]
+    assert "is before 1900-01-01" in call("propose", str(file), "--effective-on", "1899-12-31", *why, code=2)[1]
     file.write_text("{}")
     assert "Field required" in call("propose", str(file), *why, code=2)[1]
     assert "cannot read" in call("propose", str(tmp_path / "none"), *why, code=2)[1]

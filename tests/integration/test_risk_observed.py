@@ -94,6 +94,9 @@ def test_only_active_users_with_a_statement_count(conn: Connection) -> None:
     assert [(one.user_id, one.reason) for one in excluded] == [(5, "closed")]
     assert found.portfolio.user_id.tolist() == [1, 4] and found.missed.tolist() == [True, False]
     assert found.portfolio.payment_record.held.tolist() == [1, 1]  # the later statement is not known yet
+    for late in (TODAY, dt.date.max):
+        with pytest.raises(InputError, match=f"after {late} is not known on {TODAY}; name an earlier --as-of"):
+            observed(conn, late, 24, CURRENCY, today=TODAY)
     with pytest.raises(InputError, match="what became of the users is not known yet"):
         observed(conn, AS_OF, 3, CURRENCY, today=dt.date(2026, 9, 29))
     with pytest.raises(InputError, match="no active user in CNY with a statement"):

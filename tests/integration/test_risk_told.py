@@ -33,7 +33,7 @@ HARSH = scorecard(
     characteristics=[
         {"name": "late", "features": ["days_past_due_now"], "edges": [[1, 30]], "points": [50, 20, 0, 30]},
         {**CARD["characteristics"][1], "points": [60, 25, 5, 20]},
-        {"name": "late_again", "features": ["days_past_due_now"], "edges": [[1]], "points": [0, 10, 0]},
+        {"name": "late_again", "features": ["days_past_due_now"], "edges": [[1]], "points": [0, 0, 10]},
     ],
 )
 

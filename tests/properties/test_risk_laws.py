@@ -6,10 +6,10 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from limits.budget import exposure_at_default, loss_of_raise, raises_of
+from limits.budget import expected_loss, exposure_at_default, loss_of_raise, raises_of
 from limits.capacity import Method
 from limits.decision import decide, review
 from limits.money import Money
@@ -155,6 +155,15 @@ def test_the_loss_of_a_raise_is_a_part_of_it_and_grows_with_the_probability(
     owed = exposure_at_default(portfolio.balance, portfolio.credit_limit, one)
     most = np.maximum(np.maximum(portfolio.balance, 0), portfolio.credit_limit)
     assert ((owed >= np.maximum(portfolio.balance, 0)) & (owed <= most)).all()
+
+
+@given(st.integers(0, 2**63 - 1) | st.integers(0, 10**4), st.integers(0, 1_000_000), st.integers(0, 10_000))
+@example(2**63 - 1, 1_000_000, 10_000)
+@example(2_180_000, 22_349, 9_000)
+def test_an_expected_loss_is_exact_to_the_minor_unit(exposure: int, ppm: int, lost: int) -> None:
+    one = RULES.model_copy(update={"loss_given_default_bps": lost})
+    found = expected_loss(in_band(1, 0, probability_ppm=ppm), np.array([exposure]), one)
+    assert found.tolist() == [-(-exposure * ppm * lost // 10**10)]
 
 
 def test_what_a_raise_adds_is_what_is_not_drawn_yet() -> None:

@@ -206,6 +206,12 @@ def test_what_is_no_model_is_said(tmp_path: Path, capsys: Any) -> None:
     assert run(["risk", "train", "--out", str(tmp_path / "x.json"), "--name", "Not This"]) == 2
 
 
+def test_a_place_that_cannot_be_written_is_said_before_training(tmp_path: Path, capsys: Any) -> None:
+    for out in (tmp_path, tmp_path / "none" / "x.json", Path("/dev/null/x.json")):
+        assert run(["risk", "train", "--out", str(out)]) == 2
+        assert f"{out} cannot be written; name a file in a folder" in capsys.readouterr().err
+
+
 def test_too_few_users_are_said(tmp_path: Path, capsys: Any) -> None:
     data = written(tmp_path / "clients.csv", rows(60))
     assert run(["risk", "train", "--out", str(tmp_path / "x.json"), "--data", str(data)]) == 2
