@@ -1,8 +1,8 @@
 -- What became of some users after a date, up to another: one row for each user of whom something was to be seen.
 --
 -- To be seen is a minimum that fell due after the date and before the other one, whenever its statement was issued, or
--- a statement of that time with which the lender's system reported a delay. Missed is a minimum of these that was not
--- met on its due date, by the rule of load_payments, or a delay that was reported.
+-- a statement of that time with which the lender's system reported how late the user was, and be it not at all. Missed is
+-- a minimum of these that was not met on its due date, by the rule of load_payments, or a delay that was reported.
 --
 -- Statements and repayments after the other date do not exist yet.
 WITH issued AS MATERIALIZED (
@@ -38,9 +38,9 @@ WITH issued AS MATERIALIZED (
       FROM met
      WHERE kind = 0 AND due_on > %(as_of)s AND due_on < %(until)s
     UNION ALL
-    SELECT user_id, true
+    SELECT user_id, days_past_due > 0
       FROM issued
-     WHERE statement_on > %(as_of)s AND days_past_due > 0
+     WHERE statement_on > %(as_of)s AND days_past_due IS NOT NULL
 )
 SELECT user_id, bool_or(missed) AS missed
   FROM seen

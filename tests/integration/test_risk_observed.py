@@ -44,7 +44,7 @@ CASES: dict[str, tuple[list[tuple[Any, ...]], list[tuple[str, int]], bool | None
     "reported in time": ([("2026-07-05", 0, 3)], [], True),
     "reported before": ([("2026-06-30", 0, 3)], [], None),
     "reported after": ([("2026-10-01", 0, 3)], [], None),
-    "reported as punctual": ([("2026-07-05", 0, 0)], [], None),
+    "reported as punctual": ([("2026-07-05", 0, 0)], [], False),
     "nothing": ([], [], None),
 }  # fmt: skip
 
