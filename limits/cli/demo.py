@@ -131,18 +131,19 @@ def load(
     from limits.store.importing import import_file
     from limits.terminal import progress
 
+    again = f"LIMITS_HOME=/path/to/folder limits demo{sample.option}"
     with database.connect("operations", "limits demo") as conn:
         there = samples.users_of(conn, sample.source)
         if there.others:
             raise InputError(
                 f"this database holds {there.others:,} users who are not of this demo, and the two must not mix; "
-                "name a folder of its own: LIMITS_HOME=/path/to/folder limits demo"
+                f"name a folder of its own: {again}"
             )
         tonight = there.observed_through or sample.tonight(asked or common.today())
         if asked is not None and sample.tonight(asked) != tonight:
             raise InputError(
                 f"the demo in this database was loaded as of {tonight}; leave out --as-of, or name another folder: "
-                "LIMITS_HOME=/path/to/folder limits demo"
+                f"{again}"
             )
         if tonight > common.today():
             raise InputError(f"{tonight} lies in the future; tonight is {common.today()} (UTC) at the latest")
@@ -151,7 +152,7 @@ def load(
             if there.own not in (0, files.users):
                 raise InputError(
                     f"this database holds {there.own:,} users of the demo, not {files.users:,}; name as many, or a "
-                    "folder of its own: LIMITS_HOME=/path/to/folder limits demo"
+                    f"folder of its own: {again}"
                 )
             for kind, path in files.paths.items():
                 with progress(f"importing {kind}", quiet=quiet) as bar:

@@ -33,6 +33,7 @@ class Files:
 class Sample:
     """One of them.
 
+    option          what the command says to mean this one, with a blank before it
     maker, checker  two made-up people: one proposes the policy, another approves it
     nights          the dates that are reviewed, as of which the last is tonight
     tonight         the newest date that may be tonight, by today's
@@ -46,6 +47,7 @@ class Sample:
     """
 
     source: str
+    option: str
     policy: str
     maker: str
     checker: str
@@ -93,7 +95,8 @@ def _berka() -> Sample:
         return Files({"users": made.users, "events": made.events}, made.user_count)
 
     return Sample(
-        source=berka.SOURCE, policy="cz", maker="Eva Novotna (risk)", checker="Karel Dvorak (credit committee)",
+        source=berka.SOURCE, option="", policy="cz", maker="Eva Novotna (risk)",
+        checker="Karel Dvorak (credit committee)",
         release="limits of accounts that were never reviewed come down first",
         tonight=lambda today: today, nights=review_dates, write=write, outcomes=berka.outcomes,
         about=(
@@ -132,7 +135,8 @@ def _uci() -> Sample:
         return trained(sample.portfolio.take(rows), sample.outcome[rows]).body
 
     return Sample(
-        source=uci_files.SOURCE, policy="tw-cards", maker="Lin Yu-chen (risk)", checker="Chang Wei (credit committee)",
+        source=uci_files.SOURCE, option=" --data uci", policy="tw-cards", maker="Lin Yu-chen (risk)",
+        checker="Chang Wei (credit committee)",
         release="the first review of these cards",
         tonight=uci_files.newest_month_end, nights=lambda tonight: [tonight], write=write, outcomes=outcomes,
         about=(

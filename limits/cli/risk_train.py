@@ -263,10 +263,16 @@ def _check_out(file: Path) -> None:
 
 
 def _write(file: Path, text: str) -> None:
+    """All of it or nothing: a file that is there stays until the new one is whole."""
     from limits.errors import InputError
 
+    part = file.with_name(f".{file.name}.part")
     try:
-        file.write_text(text, encoding="utf-8", newline="\n")
+        if file.exists() and not file.is_file():  # a device, or a pipe
+            part = file
+        part.write_text(text, encoding="utf-8", newline="\n")
+        if part != file:
+            part.replace(file)
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
 

@@ -204,7 +204,11 @@ def parse_scorecard(text: str, *, file: str) -> Scorecard:
     if not isinstance(data, dict) or "body" in data:
         raise InputError(f"{file}: not a scorecard; write one with limits risk train")
     try:
-        return Scorecard.model_validate(data).model_copy(update={"body": text})
+        found = Scorecard.model_validate(data).model_copy(update={"body": text})
+        found.model_dump(mode="json", include={"card"})  # as it is shown
+        return found
     except ValidationError as error:
         told = [f"{'.'.join(map(str, one['loc'])) or 'model'}: {one['msg']}" for one in error.errors()]
         raise InputError("\n".join(f"{file}: {line}" for line in told)) from None
+    except ValueError as error:  # of pydantic, for what is nested too deep to be written again
+        raise InputError(f"{file}: card: {error}") from None

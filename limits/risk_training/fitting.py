@@ -145,7 +145,8 @@ def fit(features: Features, missed: Bool, recipe: Recipe) -> Fitted:
     for candidate in recipe.candidates:
         silent = [name for name in candidate if name not in bins]
         if silent:
-            left_out[title(candidate)] = f"{' and '.join(silent)}: not known, or without a difference that counts"
+            said = "" if len(candidate) == 1 else f"{' and '.join(silent)}: "
+            left_out[title(candidate)] = f"{said}not known, or without a difference that counts"
         else:
             names.append(candidate)
     if not names:

@@ -19,6 +19,8 @@ from limits.store.db import Connection, Database, Role
 from tests import builders, governance, replays
 from tests.risks import CARD, scorecard
 
+MODEL = scorecard()
+
 AS_OF = builders.AS_OF
 DAY = dt.timedelta(days=1)
 
@@ -72,6 +74,23 @@ def test_what_was_proposed_is_never_rewritten(conn: Connection) -> None:
     for statement in ("UPDATE limits.risk_models SET actor = 'x'", "DELETE FROM limits.risk_models"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             conn.execute(statement.encode())
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "horizon", "words"),
+    [
+        (MODEL.body, "another", MODEL.horizon_months, f"the model calls itself {MODEL.name}"),
+        (MODEL.body, MODEL.name, 24, f"{MODEL.horizon_months} months ahead, and not"),
+        ("no JSON", "x", 1, "must be JSON"),
+    ],
+)
+def test_a_model_is_kept_under_its_own_name_alone(
+    login: Callable[[str, Role], Connection], body: str, name: str, horizon: int, words: str
+) -> None:
+    """Under another it would be kept for good, and could never be proposed as it is."""
+    conn = login("ops", "operations")
+    with pytest.raises(psycopg.Error, match=words):
+        conn.execute("SELECT limits.propose_risk_model(%s, %s, %s, %s, 'Ann', 'x')", (body, name, horizon, AS_OF))
 
 
 @pytest.mark.parametrize("name", ["Ann Lee", "  ann  LEE ", "Ann\u200b Lee", "Ａｎｎ Lee"])
@@ -246,6 +265,8 @@ def test_what_is_to_be_approved_is_what_its_text_says(
 ) -> None:  # fmt: skip
     monkeypatch.setenv("LIMITS_DATABASE_URL", database.url)
     monkeypatch.setenv("LIMITS_HOME", str(tmp_path))
+    # As it was kept before the database looked.
+    conn.execute("ALTER TABLE limits.risk_models DISABLE TRIGGER named_as_it_says")
     for body, name, words in ((scorecard().body, "other-name", "its text says two-things"), ("{}", "x", "Field requ")):
         conn.execute("SELECT limits.propose_risk_model(%s, %s, 6, %s, 'Ann', '')", (body, name, AS_OF))
         digits = risk_models.history(conn)[-1].model_hash.hex()

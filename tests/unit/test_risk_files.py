@@ -21,6 +21,11 @@ def table(features: list[str], edges: list[list[float]], points: list[int]) -> d
     return {"characteristics": [{"name": "one", "features": features, "edges": edges, "points": points}]}
 
 
+def test_a_card_that_could_not_be_shown_is_refused() -> None:
+    with pytest.raises(InputError, match="card: "):
+        parse_scorecard(TEXT.replace('"card": {', '"card": {"deep": ' + "[" * 500 + "]" * 500), file="m")
+
+
 @pytest.mark.parametrize("sums", [2**63, -(2**63), 10**30, -(10**10)])
 def test_points_beyond_any_sum_are_refused(sums: int) -> None:
     """From -2**63 on the difference to a user's points leaves int64, and the worst had the probability of the best."""
