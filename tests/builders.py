@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, LiteralString
 
 from limits.store import reviews
@@ -75,17 +75,20 @@ def add_profile(conn: Connection, user_id: int, effective_on: dt.date, **profile
 
 def add_events(conn: Connection, user_id: int, kind: str, rows: Iterable[tuple[dt.date | dt.datetime, int]]) -> None:
     """Cash events (when, amount); a date means noon UTC."""
+    keys, events, days = [], [], []
     for when, amount in rows:
         instant = when if isinstance(when, dt.datetime) else dt.datetime.combine(when, dt.time(12), dt.UTC)
-        day = instant.astimezone(dt.UTC).date()
-        source_id = _source_id()
-        conn.execute("SELECT limits.ensure_month('limits.events', %s)", (day,))
-        _insert(conn, "event_keys", source=SOURCE, source_id=source_id, **_digest())
-        _insert(
-            conn, "events", user_id=user_id, occurred_at=instant, kind=kind, amount_minor=amount, source=SOURCE,
-            source_id=source_id,
-        )  # fmt: skip
-        mark(conn, user_id, day)
+        key = {"source": SOURCE, "source_id": _source_id()}
+        days.append(instant.astimezone(dt.UTC).date())
+        keys.append(key | _digest())
+        events.append({"user_id": user_id, "occurred_at": instant, "kind": kind, "amount_minor": amount} | key)
+    conn.execute(
+        "SELECT limits.ensure_month('limits.events', month) FROM unnest(%s::date[]) month",
+        (sorted({day.replace(day=1) for day in days}),),
+    )
+    _insert_rows(conn, "event_keys", keys)
+    _insert_rows(conn, "events", events)
+    mark(conn, user_id, *days)
 
 
 def add_monthly(conn: Connection, user_id: int, kind: str, amounts: Sequence[int], *, until: dt.date = AS_OF) -> None:
@@ -274,11 +277,7 @@ def keep_snapshot(conn: Connection, review_id: int, *, shard: int = 0, content: 
 
 def mark(conn: Connection, user_id: int, *days: dt.date) -> None:
     """Marks the months of the days for the next refresh."""
-    with conn.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO limits.dirty_months (user_id, month) VALUES (%s, %s)",
-            [(user_id, day.replace(day=1)) for day in days],
-        )
+    _insert_rows(conn, "dirty_months", [{"user_id": user_id, "month": day.replace(day=1)} for day in days])
 
 
 def refresh(conn: Connection) -> int:
@@ -314,5 +313,14 @@ def _add_fact(conn: Connection, table: str, user_id: int, source_id: str | None 
 
 
 def _insert(conn: Connection, table: str, **values: Any) -> None:
-    columns, places = ", ".join(values), ", ".join(["%s"] * len(values))
-    conn.execute(f"INSERT INTO limits.{table} ({columns}) VALUES ({places})", list(values.values()))
+    _insert_rows(conn, table, [values])
+
+
+def _insert_rows(conn: Connection, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Rows with the same columns by one statement: most of what a test waits for is the way to the server and back."""
+    if rows:
+        places = f"({', '.join(['%s'] * len(rows[0]))})"
+        conn.execute(
+            f"INSERT INTO limits.{table} ({', '.join(rows[0])}) VALUES {', '.join([places] * len(rows))}",
+            [value for row in rows for value in row.values()],
+        )

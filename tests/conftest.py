@@ -6,6 +6,8 @@ import contextlib
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -83,6 +85,12 @@ def answers(service: str) -> bool:
         except Exception:  # whatever it is, the service cannot be used
             _answers[service] = False
     return _answers[service]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """On a new machine one process compiles the kernels, before the processes of tests would all do it at once."""
+    if getattr(session.config.option, "numprocesses", None):
+        subprocess.run([sys.executable, "-c", "from limits.engine import warming; warming.warm()"], check=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -23,7 +23,6 @@ REFERENCE = f"CUST-{NAME}-0815"
 USER, OTHERS = 11, (2, 3, 4)
 AS_OF = builders.AS_OF
 DAY = dt.timedelta(days=1)
-TODAY = dt.datetime.now(dt.UTC).date()
 
 #: Where rows of a user stay: what the log, the sums and the record of the erasure stand on.
 KEPT = {
@@ -63,8 +62,9 @@ def live(database: Database, settings: Settings, conn: Connection, folder: Path)
         engine.request_limit(
             database, settings, USER, Money(5_000_000, "CNY"), key=f"form {NAME}", actor="Ann", as_of=AS_OF + 2 * DAY
         )
+    today = dt.datetime.now(dt.UTC).date()  # not once for all tests: they may run through midnight
     number = overrides.propose(
-        conn, USER, "hold", None, starts_on=TODAY, expires_on=TODAY + 9 * DAY, actor="Ann", reason=f"{NAME} is ill"
+        conn, USER, "hold", None, starts_on=today, expires_on=today + 9 * DAY, actor="Ann", reason=f"{NAME} is ill"
     )
     overrides.decide(conn, number, "approve", actor="Bo", reason=f"{NAME} is")
     builders.add_override(conn, OTHERS[0], "hold", decided_reason="so it is")

@@ -24,7 +24,6 @@ from tests.governance import variant
 
 AS_OF = builders.AS_OF
 ROLES: list[Role] = ["worker", "operations", "auditor"]
-TODAY = asking.today()
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +124,14 @@ def test_one_login_does_not_approve_what_it_proposed(
     maker = login("limits_test_maker")
     number = propose(maker, variant())
     hold = overrides.propose(
-        maker, 1, "hold", None, starts_on=TODAY, expires_on=TODAY + dt.timedelta(days=9), actor="Ann", reason="x"
+        maker,
+        1,
+        "hold",
+        None,
+        starts_on=asking.today(),
+        expires_on=asking.today() + dt.timedelta(days=9),
+        actor="Ann",
+        reason="x",
     )
     again = login("limits_test_maker")
     for name in ("Bob", "Ann Lee"):
@@ -372,11 +378,12 @@ def test_the_clock_owes_nothing_by_a_policy_that_is_not_approved(
 
 
 def test_an_override_counts_from_its_approval_to_its_last_day(conn: Connection, users: list[int]) -> None:
-    until = TODAY + dt.timedelta(days=30)
+    today = asking.today()  # not once for all tests: they may run through midnight
+    until = today + dt.timedelta(days=30)
     number = overrides.propose(
-        conn, 1, "cap", Money(150_000, "CNY"), starts_on=TODAY, expires_on=until, actor="Ann", reason="divorce"
+        conn, 1, "cap", Money(150_000, "CNY"), starts_on=today, expires_on=until, actor="Ann", reason="divorce"
     )
-    assert overrides.in_force(conn, 1, TODAY) == []
+    assert overrides.in_force(conn, 1, today) == []
     with pytest.raises(ApprovalRefused, match=f"override {number} was proposed by Ann"):
         overrides.decide(conn, number, "approve", actor=" ANN", reason="")
     with pytest.raises(ApprovalRefused, match="is proposed; what is approved can be ended"):
@@ -385,15 +392,15 @@ def test_an_override_counts_from_its_approval_to_its_last_day(conn: Connection, 
     assert not overrides.decide(conn, number, "approve", actor="Carl", reason="")
     with pytest.raises(ApprovalRefused, match="is approved and cannot be rejected"):
         overrides.decide(conn, number, "reject", actor="Carl", reason="")
-    (one,) = overrides.in_force(conn, 1, TODAY)
+    (one,) = overrides.in_force(conn, 1, today)
     assert (one.amount, one.maker, one.checker) == ("1,500.00 CNY", "Ann", "Bob")
-    assert overrides.in_force(conn, 1, TODAY - dt.timedelta(days=1)) == []
+    assert overrides.in_force(conn, 1, today - dt.timedelta(days=1)) == []
     assert overrides.in_force(conn, 1, until - dt.timedelta(days=1)) == [one]
     assert overrides.in_force(conn, 1, until) == []
-    assert overrides.in_force(conn, 2, TODAY) == []
+    assert overrides.in_force(conn, 2, today) == []
     assert overrides.end(conn, number, actor="Ann", reason="settled")
     assert not overrides.end(conn, number, actor="Ann", reason="")
-    assert overrides.in_force(conn, 1, TODAY) == []
+    assert overrides.in_force(conn, 1, today) == []
     assert overrides.get(conn, number).ended_reason == "settled"
 
 
@@ -404,21 +411,25 @@ def test_an_override_counts_from_its_approval_to_its_last_day(conn: Connection, 
         ({"kind": "hold"}, "a hold has no amount"),
         ({"amount": None}, "a hold has no amount"),
         ({"amount": Money(1, "CZK")}, "is in CNY, not in CZK"),
-        ({"expires_on": TODAY}, "an override from .* on ends between"),
-        ({"expires_on": TODAY + dt.timedelta(days=367)}, "an override from .* on ends between"),
-        ({"starts_on": TODAY - dt.timedelta(days=1)}, "at the earliest, not from"),
+        ({"expires_on": 0}, "an override from .* on ends between"),
+        ({"expires_on": 367}, "an override from .* on ends between"),
+        ({"starts_on": -1}, "at the earliest, not from"),
     ],
     ids=str,
 )
 def test_an_override_that_cannot_be_is_one_sentence(
     conn: Connection, users: list[int], given: dict[str, object], says: str
 ) -> None:
+    """Dates are given as days from today."""
     values: dict[str, object] = {
-        "user_id": 1, "kind": "cap", "amount": Money(1, "CNY"), "starts_on": TODAY,
-        "expires_on": TODAY + dt.timedelta(days=1), "actor": "Ann", "reason": "x",
+        "user_id": 1, "kind": "cap", "amount": Money(1, "CNY"), "starts_on": 0, "expires_on": 1, "actor": "Ann",
+        "reason": "x",
     }  # fmt: skip
+    values |= given
+    for name in ("starts_on", "expires_on"):
+        values[name] = asking.today() + dt.timedelta(days=int(str(values[name])))
     with pytest.raises((ApprovalRefused, NotFound), match=says):
-        overrides.propose(conn, **{**values, **given})  # type: ignore[arg-type]
+        overrides.propose(conn, **values)  # type: ignore[arg-type]
     assert overrides.list_overrides(conn) == []
 
 
