@@ -49,7 +49,7 @@ def row(database: Database, settings: Settings, conn: Connection, monkeypatch: p
 
 def review(database: Database, settings: Settings, as_of: dt.date) -> ReviewRow:
     asked = engine.request_review(database, settings, as_of=as_of, actor="Ann")
-    assert engine.work(database, settings, asked.review_id, worker="test", seconds=300).state == "over"
+    engine.work(database, settings, asked.review_id, worker="test", seconds=300)
     with database.connect("owner", "limits test") as conn:
         return reviews.get(conn, asked.review_id)
 

@@ -53,7 +53,7 @@ def test_the_file_is_a_scorecard_with_a_card() -> None:
 
 
 def test_what_is_not_known_is_left_out_and_said() -> None:
-    assert quick().fitted.left_out == {"inquiries": "inquiries: not known, or without a difference that counts"}
+    assert quick().fitted.left_out == {"inquiries": "not known, or without a difference that counts"}
     assert len(quick().scorecard.characteristics) == 4
 
 
