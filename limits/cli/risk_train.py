@@ -264,14 +264,16 @@ def _check_out(file: Path) -> None:
 
 def _write(file: Path, text: str) -> None:
     """All of it or nothing: a file that is there stays until the new one is whole."""
+    import os
+
     from limits.errors import InputError
 
-    part = file.with_name(f".{file.name}.part")
+    # A device or a pipe is written to as it is, and so is a file in a folder that takes no other.
+    beside = os.access(file.parent, os.W_OK) and (file.is_file() or not file.exists())
+    part = file.with_name(f".{file.name}.part") if beside else file
     try:
-        if file.exists() and not file.is_file():  # a device, or a pipe
-            part = file
         part.write_text(text, encoding="utf-8", newline="\n")
-        if part != file:
+        if beside:
             part.replace(file)
     except OSError as error:
         raise InputError(f"{file} cannot be written: {error.strerror or error}") from error
