@@ -167,10 +167,10 @@ def _kept(model: str | None, date: dt.date) -> tuple[Scorecard | None, list[Risk
 
 def _print_model(model: Scorecard, stands: list[RiskApproval], *, bins: bool) -> None:
     from limits.cli.risk_card import print_scorecard
+    from limits.explanation import months
     from limits.terminal import say
 
-    months = f"{model.horizon_months} month" + ("s" if model.horizon_months > 1 else "")
-    say(f"{model.name}, {months} ahead, sha256 {model.model_hash.hex()}", strong=True)
+    say(f"{model.name}, {months(model.horizon_months, 'en')} ahead, sha256 {model.model_hash.hex()}", strong=True)
     if stands:
         newest = stands[-1]
         decided = newest.decided_reason if newest.checker else newest.reason
