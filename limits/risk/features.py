@@ -23,7 +23,7 @@ class Feature:
     """A number of each user (n,) float64, NaN where it is not known.
 
     worse   "more": risk may only grow with it; "less": it may only fall; "either": not known beforehand
-    unit    "amount": minor units; "share": a part of one, as of the limit or of a bill; "count": days, months, statements
+    unit    "amount": minor units; "share": a part of one, as of the limit or of a bill; "count": days, months
     text    what it is, in English and Chinese, as a user is told it
     """
 
