@@ -62,10 +62,30 @@ class Settings(BaseSettings):
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 3600.0
     #: Second anchor of checkpoints: a command that takes each on its standard input, or an http(s) URL.
     log_anchor: Annotated[str, Field(max_length=4000)] | None = None
+    #: Where `limits web` listens: this machine alone, unless people sign in at an identity provider.
+    web_host: Annotated[str, Field(max_length=255)] = "127.0.0.1"
+    #: Port of the console and the API.
+    web_port: Annotated[int, Field(ge=1, le=65_535)] = 8321
+    #: The address under which people reach the console, such as https://limits.example. None: host and port.
+    web_url: Annotated[str, Field(max_length=1000, pattern=r"^https?://[^/\s]+/?$")] | None = None
+    #: Login of second persons in the console, with limits_operations. None: that of database_url; names alone differ.
+    approver_database_url: str | None = None
+    #: Login of the auditor's pages, with limits_auditor alone. None: that of database_url, acting as limits_auditor.
+    auditor_database_url: str | None = None
+    #: Identity provider (OpenID Connect) at which people sign in. None: one-time links of this machine.
+    oidc_issuer: Annotated[str, Field(max_length=1000, pattern=r"^https?://[^\s]+$")] | None = None
+    #: What the provider knows the console as.
+    oidc_client_id: Annotated[str, Field(max_length=500)] | None = None
+    #: What the console proves that with. None: by PKCE alone.
+    oidc_client_secret: Annotated[str, Field(max_length=4000)] | None = None
+    #: The claim with a person's name for the log; it has to be of one person alone and never given to another.
+    oidc_actor_claim: Annotated[str, Field(max_length=100)] = "email"
+    #: The claim with a person's roles, a list of texts.
+    oidc_roles_claim: Annotated[str, Field(max_length=100)] = "roles"
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    @field_validator("database_url")
+    @field_validator("database_url", "approver_database_url", "auditor_database_url")
     @classmethod
     def _is_postgres(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("postgresql://", "postgres://")):

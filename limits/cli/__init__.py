@@ -40,6 +40,7 @@ from limits.cli import (
     status,
     streams,
     user,
+    web,
     whatif,
 )
 from limits.errors import LimitsError, OutputLost
@@ -60,7 +61,7 @@ app = typer.Typer(
 )
 for module in (
     demo, services, data, policy, risk, review, gate, status, user, whatif, override, person, change, log, log_replay,
-    notices, referral, backtest, bench, samples, snapshot,
+    notices, referral, backtest, bench, samples, snapshot, web,
 ):  # fmt: skip
     module.register(app)
 once.once_each(log.log)  # what is asked of the log is never less than what was named

@@ -18,7 +18,7 @@ from limits.store.queries import query
 if TYPE_CHECKING:
     from limits.settings import Settings
 
-Role = Literal["owner", "migrator", "worker", "operations", "auditor", "sealer", "monitor"]
+Role = Literal["owner", "migrator", "worker", "operations", "auditor", "sealer", "monitor", "console"]
 
 #: The connection as other layers name it.
 Connection = psycopg.Connection[Any]

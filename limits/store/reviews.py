@@ -168,11 +168,16 @@ def later(conn: Connection, schedule: str, business_date: dt.date) -> ReviewRow 
 
 
 def list_reviews(
-    conn: Connection, *, limit: int = 20, schedule: str | None = None, recomputes: bool = False
+    conn: Connection,
+    *,
+    limit: int = 20,
+    schedule: str | None = None,
+    recomputes: bool = False,
+    before: int | None = None,
 ) -> list[ReviewRow]:
-    """The newest reviews first."""
+    """The newest reviews first; ``before`` is the last one of the page before."""
     with conn.cursor(row_factory=_review_row) as cursor:
-        parameters = {"limit": limit, "schedule": schedule, "recomputes": recomputes}
+        parameters = {"limit": limit, "schedule": schedule, "recomputes": recomputes, "before": before}
         return cursor.execute(query("review_list"), parameters).fetchall()
 
 

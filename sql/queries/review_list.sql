@@ -3,5 +3,6 @@ SELECT *
   FROM limits_read.reviews
  WHERE (%(recomputes)s OR kind = 'scheduled')
    AND (%(schedule)s::text IS NULL OR schedule = %(schedule)s::text)
+   AND (%(before)s::bigint IS NULL OR review_id < %(before)s::bigint)
  ORDER BY review_id DESC
  LIMIT %(limit)s

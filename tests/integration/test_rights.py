@@ -16,7 +16,7 @@ from tests import builders
 
 MATRIX = Path(__file__).resolve().parents[1] / "rights.toml"
 #: The roles of the matrix, without limits_; of the owner and the migrator it says nothing, who may everything.
-ROLES = ["public", "worker", "operations", "sealer", "auditor", "monitor"]
+ROLES = ["public", "worker", "operations", "sealer", "auditor", "monitor", "console"]
 #: Everything that is not the server's own.
 OURS = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 #: What each role may do with the database, schemas, tables, views, columns, sequences, functions and types, and then

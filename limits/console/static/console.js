@@ -1,0 +1,97 @@
+// What pages do by themselves. Everything works without it but live progress, instant what-if and keys.
+//
+//   data-open="ID"       a button that opens the dialog ID; data-close inside closes it
+//   data-once            a form whose button is dead after the first click (the server answers a second one as the first)
+//   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over
+//   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
+//   data-search          the field that "/" goes to
+
+for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => history.back());
+
+document.addEventListener("click", (event) => {
+  const open = event.target.closest("[data-open]");
+  if (open) document.getElementById(open.dataset.open)?.showModal();
+  const close = event.target.closest("[data-close]");
+  if (close) close.closest("dialog")?.close();
+});
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-once]")) return;
+  if (event.target.dataset.sent) { event.preventDefault(); return; }
+  event.target.dataset.sent = "yes";
+  for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+});
+// Back again by the browser's button: what was sent may be looked at and sent again; the key is still the same.
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("[data-once]")) {
+    delete form.dataset.sent;
+    for (const button of form.querySelectorAll("button")) button.disabled = false;
+  }
+});
+
+async function live(element) {
+  for (;;) {
+    await new Promise((done) => setTimeout(done, document.hidden ? 5000 : 1000));
+    try {
+      const answer = await fetch(element.dataset.live, { headers: { accept: "text/html" } });
+      if (answer.ok) {
+        element.innerHTML = await answer.text();
+        element.removeAttribute("data-lost");
+        if (answer.headers.get("x-live") === "over") return;
+      } else if (answer.status < 500 && answer.status !== 429) { location.reload(); return; }
+    } catch {
+      // The server is gone for now: what is shown says since when it is old.
+      if (!element.dataset.lost) {
+        element.dataset.lost = new Date().toISOString();
+        const note = document.createElement("p");
+        note.className = "trouble";
+        note.setAttribute("role", "alert");
+        note.textContent = "The server does not answer. What was asked for is kept by the database and goes on; this page looks again by itself.";
+        element.prepend(note);
+      }
+    }
+  }
+}
+for (const element of document.querySelectorAll("[data-live]")) live(element);
+
+for (const form of document.querySelectorAll("form[data-instant]")) {
+  const into = document.getElementById(form.dataset.into);
+  let asked = 0, waiting;
+  const ask = async () => {
+    const mine = ++asked;
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.dataset.instant, { method: "POST", body, headers: { accept: "text/html" } });
+    const text = await answer.text();
+    if (mine !== asked) return;  // a later question is under way
+    if (answer.ok) into.innerHTML = text;
+    else into.textContent = new DOMParser().parseFromString(text, "text/html").querySelector("[role=alert]")?.textContent ?? "This cannot be answered.";
+  };
+  form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+}
+
+// Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
+let before = "";
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog[open]")) return;
+  const key = event.key;
+  if (before === "g") {
+    before = "";
+    const place = document.querySelector(`nav a[data-key="${CSS.escape(key)}"]`);
+    if (place) { event.preventDefault(); place.click(); }
+    return;
+  }
+  before = key === "g" ? "g" : "";
+  if (key === "?") { event.preventDefault(); document.getElementById("keys").showModal(); }
+  else if (key === "/") {
+    const field = document.querySelector("[data-search]") ?? document.querySelector(".filters input");
+    if (field) { event.preventDefault(); field.focus(); }
+  } else if (key === "j" || key === "k") {
+    const links = [...document.querySelectorAll("main tbody tr a:first-of-type, main tbody tr td:first-child a")];
+    const rows = links.filter((link, place) => links.findIndex((other) => other.closest("tr") === link.closest("tr")) === place);
+    const at = rows.indexOf(document.activeElement);
+    const next = rows[at + (key === "j" ? 1 : -1)] ?? rows[key === "j" ? 0 : rows.length - 1];
+    if (next) { event.preventDefault(); next.focus(); }
+  }
+});

@@ -1,0 +1,7 @@
+"""Users: one page with all that is known of one, and what operations do."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+ROUTERS: list[APIRouter] = []

@@ -1,0 +1,7 @@
+"""To do: what waits for a second person, and what is overdue."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+ROUTERS: list[APIRouter] = []
