@@ -50,5 +50,5 @@ def fill(database: Database, settings: Settings, conn: Connection) -> World:
 
 def _review(database: Database, settings: Settings, conn: Connection, as_of: dt.date, policy: str) -> int:
     asked = engine.request_review(database, settings, as_of=as_of, actor=MAKER, policy=policy)
-    engine.work(database, settings, asked.review_id, worker="test")
+    engine.work(database, settings, asked.review_id, worker="test", seconds=600)
     return asked.review_id
