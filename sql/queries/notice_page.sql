@@ -6,5 +6,6 @@ SELECT *
    AND (NOT %(overdue)s::boolean
         OR (due_on < %(as_of)s::date
             AND (delivered_at IS NULL OR (delivered_at AT TIME ZONE 'UTC')::date > %(as_of)s::date)))
+   AND (%(after_on)s::date IS NULL OR (due_on, notice_id) > (%(after_on)s::date, %(after_id)s::bigint))
  ORDER BY due_on, notice_id
  LIMIT %(limit)s
