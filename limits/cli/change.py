@@ -77,6 +77,7 @@ def request_command(
     from limits import engine
     from limits.settings import get_settings
     from limits.terminal import print_json
+    from limits.whatif_text import as_dict
 
     settings = get_settings()
     wanted: Any = amount  # the option's parser has made money of it
@@ -98,7 +99,7 @@ def request_command(
             other = whatif.explained(conn, made.entry) if refused else None
     if json:
         entry, words = made.entry, lang.value
-        would = whatif.as_dict(other, entry.currency, entry.exponent, words, for_user=False) if other else None
+        would = as_dict(other, entry.currency, entry.exponent, words, for_user=False) if other else None
         print_json(made.as_dict() | {"counterfactuals": would})
         return
     _print_answer(made, key, lang.value)
