@@ -2,6 +2,7 @@
 //
 //   data-open="ID"       a button that opens the dialog ID; data-close inside closes it
 //   data-once            a form whose button is dead after the first click (the server answers a second one as the first)
+//   data-busy            words in such a form that are shown once it is sent
 //   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over
 //   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
 //   data-search          the field that "/" goes to
@@ -19,6 +20,7 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-once]")) return;
   if (event.target.dataset.sent) { event.preventDefault(); return; }
   event.target.dataset.sent = "yes";
+  for (const busy of event.target.querySelectorAll("[data-busy]")) busy.hidden = false;
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
 });
 // Back again by the browser's button: what was sent may be looked at and sent again; the key is still the same.
