@@ -14,7 +14,7 @@ from limits.console.context import Context
 from limits.console.paging import Page, cursor_of, page_of, place_of
 from limits.console.problems import Problem
 from limits.engine.asking import today
-from limits.engine.standing import beside, standing
+from limits.engine.in_force import beside, standing
 from limits.errors import NotFound, PolicyError
 from limits.policy import Policy, parse_policy, policy_at
 from limits.policy_changes import policy_changes

@@ -3,7 +3,8 @@
 //   data-open="ID"       a button that opens the dialog ID; data-close inside closes it
 //   data-once            a form whose button is dead after the first click (the server answers a second one as the first)
 //   data-busy            words in such a form that are shown once it is sent
-//   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over
+//   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over;
+//                        X-Live: reload loads the whole page anew
 //   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
 //   data-search          the field that "/" goes to
 
@@ -40,7 +41,10 @@ async function live(element) {
       if (answer.ok) {
         element.innerHTML = await answer.text();
         element.removeAttribute("data-lost");
-        if (answer.headers.get("x-live") === "over") return;
+        const said = answer.headers.get("x-live");
+        if (said === "over") return;
+        // More of the page has changed than this part; whoever writes a reason in a dialog is not disturbed.
+        if (said === "reload" && !document.querySelector("dialog[open]")) { location.reload(); return; }
       } else if (answer.status < 500 && answer.status !== 429) { location.reload(); return; }
     } catch {
       // The server is gone for now: what is shown says since when it is old.
