@@ -140,11 +140,13 @@ def histogram(
     return _svg(title, description, parts, height)
 
 
-def bars(title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "") -> Markup:
-    """Rows of bars from the left; ``at`` draws a line across all, such as the limit of today."""
+def bars(
+    title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "", label: int = 210
+) -> Markup:
+    """Rows of bars from the left; ``at`` draws a line across all, such as the limit of today. ``label``: its room."""
     if not rows:
         return _svg(title, description, [], 60, empty=True)
-    tall, label, words = 26, 210, 150
+    tall, words = 26, 150
     height = TOP + tall * len(rows) + (18 if at_words else 6)
     top = max([row.value for row in rows] + [at or 0.0]) or 1.0
     x_at = _scale(0, top, label, WIDTH - words)

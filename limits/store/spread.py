@@ -19,8 +19,7 @@ from limits.store.reviews import ReviewRow
 #: Edges of changes as shares of the limit before, in basis points. A piece begins at its lower edge. What lies below
 #: the first is none, because nobody loses more than all; the last piece is without an end.
 SHARES: tuple[int, ...] = (
-    -10_000, -9_000, -8_000, -7_000, -6_000, -5_000, -4_000, -3_000, -2_000, -1_000, -500, 0, 500, 1_000, 1_500, 2_000,
-    2_500, 3_000, 4_000, 5_000, 7_500, 10_000, 20_000,
+    *range(-10_000, -5_000, 1_000), *range(-5_000, 5_000, 500), 5_000, 7_500, 10_000, 20_000,
 )  # fmt: skip
 
 #: Edges of limits in minor units: ten to each power of ten.
@@ -29,7 +28,7 @@ AMOUNTS: tuple[int, ...] = (
 )  # fmt: skip
 
 #: Movers of each direction that are looked for.
-MOVERS = 10
+MOVERS = 8
 
 
 @dataclass(frozen=True)

@@ -18,18 +18,17 @@ def _printable(text: str) -> str:
     return text
 
 
+#: Of a text: what can be printed, and not nothing.
+printable = AfterValidator(_printable)
+
 #: Number of a review.
 ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the review.")]
 
 #: Why, as the record shall say.
-Reason = Annotated[
-    str, Field(min_length=1, max_length=500, description="Why, as the record shall say."), AfterValidator(_printable)
-]
+Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, as the record shall say."), printable]
 
 #: A name of a schedule, also of one that only reviews by hand count under.
-Name = Annotated[
-    str, Field(min_length=1, max_length=100, description="A name of a schedule."), AfterValidator(_printable)
-]
+Name = Annotated[str, Field(min_length=1, max_length=100, description="A name of a schedule."), printable]
 
 #: A business date.
 Day = Annotated[dt.date, Field(ge=dt.date(1970, 1, 1), le=dt.date(2199, 12, 31), description="A business date.")]
