@@ -53,13 +53,14 @@ def model_page(
 ) -> HTMLResponse:
     """One model: its card in words, bins as bars, monitoring by the log, and who decided on it."""
     with context.connect("auditor") as conn:
-        model = answers.told(*answers.found(conn, model_hash))
+        scorecard, proposals = answers.found(conn, model_hash)
+    model = answers.told(scorecard, proposals)
     values = {
-        "model": model, "pictures": pictures.characteristics(model), "newest": model.proposals[-1], "key": new_key(),
-        "watched": None, "stability": None, "spread": None, "calibration": None,
+        "model": model, "pictures": pictures.characteristics(scorecard), "newest": model.proposals[-1],
+        "key": new_key(), "watched": None, "stability": None, "spread": None, "calibration": None,
     }  # fmt: skip
     if who.may("risk", "approver"):
-        scorecard, seen = answers.monitored(context, model_hash, last)
+        _, seen = answers.monitored(context, model_hash, last)
         watched = answers.monitoring(scorecard, seen)
         values |= {
             "watched": watched, "stability": pictures.stability(watched), "spread": pictures.spread(seen),

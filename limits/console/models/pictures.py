@@ -6,23 +6,40 @@ from markupsafe import Markup
 
 from limits.console import charts
 from limits.console.charts import Bar, Line, Mark
-from limits.console.models.answers import BecameAnswer, ModelAnswer, MonitoringAnswer
+from limits.console.models.answers import BecameAnswer, MonitoringAnswer
+from limits.risk import FEATURES, Scorecard
+from limits.risk.telling import parts
 from limits.risk_training.stability import ALERT, WATCH
 from limits.risk_training.watching import Monitored
 
 
-def characteristics(model: ModelAnswer) -> list[tuple[str, str, Markup]]:
-    """Of each characteristic its name, what it looks at, and a bar for each bin: how far above its worst it is."""
+def characteristics(model: Scorecard) -> list[tuple[str, str, Markup]]:
+    """Of each characteristic its name, what it looks at, and the points of its bins: bars, or a grid of two."""
     found = []
     for one in model.characteristics:
-        rows = [
-            Bar(_short(each.bin), each.points - one.least, f"{each.points:+d}")
-            for each in model.bins
-            if each.characteristic == one.name
+        title = f"Points: {one.name}"
+        description = f"Points of each bin, {min(one.points)} to {max(one.points)}"
+        sides = [
+            _short(parts(model, name, edges), model.currency)
+            for name, edges in zip(one.features, one.edges, strict=True)
         ]
-        words = f"Points of each bin of {one.name}, {one.least} to {one.most}"
-        found.append((one.name, ", ".join(one.looks_at), charts.bars(f"Points: {one.name}", words, rows)))
+        looks_at = [FEATURES[name].text[0] for name in one.features]
+        if len(sides) == 1:
+            least = min(0, *one.points)
+            rows = [Bar(words, n - least, f"{n:+d}") for words, n in zip(sides[0], one.points, strict=True)]
+            picture = charts.bars(title, description, rows)
+        else:
+            wide = len(sides[1])
+            values = [one.points[k * wide : (k + 1) * wide] for k in range(len(sides[0]))]
+            picture = charts.grid(title, description, sides[0], sides[1], values, words=lambda n: f"{n:+.0f}")
+        found.append((one.name, "; across: ".join(looks_at), picture))
     return found
+
+
+def _short(words: list[str], currency: str | None) -> list[str]:
+    """Where each part begins; where it ends is said by the next, and the currency by the table."""
+    begins = [one.partition(" to ")[0] if one.startswith("from ") else one for one in words]
+    return [one.removesuffix(f" {currency}") for one in begins]
 
 
 def stability(seen: MonitoringAnswer) -> Markup:
@@ -64,8 +81,8 @@ def spread(seen: Monitored) -> Markup:
 
 def calibration(became: BecameAnswer) -> Markup:
     """What was expected of each tenth, and what became of it."""
-    parts = became.calibration
-    most = max([one.expected for one in parts] + [one.missed for one in parts] + [0.01])
+    tenths = became.calibration
+    most = max([one.expected for one in tenths] + [one.missed for one in tenths] + [0.01])
     marks = [
         Mark(
             one.expected,
@@ -73,10 +90,10 @@ def calibration(became: BecameAnswer) -> Markup:
             f"{one.part}: {one.missed:.1%} of {one.users:,} missed, {one.expected:.1%} expected",
             "limit",
         )
-        for one in parts
+        for one in tenths
     ]
     exact = Line("as expected", "before", [0.0, most], [0.0, most])
-    rows = [one for one in parts if one.missed_low is not None and one.missed_high is not None]
+    rows = [one for one in tenths if one.missed_low is not None and one.missed_high is not None]
     spans = [
         Line(f"95% interval: {one.part}", "limit", [one.expected, one.expected], [one.missed_low, one.missed_high])
         for one in rows
@@ -86,8 +103,3 @@ def calibration(became: BecameAnswer) -> Markup:
     return charts.lines(
         "Calibration", words, [exact, *spans], marks=marks, x_labels=labels, y_words=lambda value: f"{value:.0%}"
     )
-
-
-def _short(words: str) -> str:
-    """A bin's words where there is little room; the table beside has all."""
-    return words if len(words) <= 30 else words[:29] + "…"
