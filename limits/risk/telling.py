@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, product
 from typing import Any
 
@@ -33,15 +33,21 @@ def bands(model: Scorecard) -> list[tuple[str, int, str, bool]]:
     return found
 
 
+def parts(model: Scorecard, name: str, edges: Sequence[float]) -> list[str]:
+    """The parts into which a feature is cut, in words, the lowest first and last that it is not known."""
+    words = [told(name, edge, model.currency) for edge in edges]
+    between = [f"from {low} to {high}" for low, high in pairwise(words)]
+    ends = [f"below {words[0]}", *between, f"from {words[-1]}"] if words else ["known"]
+    return [*ends, "not known"]
+
+
 def bins(model: Scorecard) -> Iterator[tuple[str, str, int]]:
     """Of every bin: its characteristic, what is in it, and the points."""
     for one in model.characteristics:
-        sides = []
-        for name, edges in zip(one.features, one.edges, strict=True):
-            words = [told(name, edge, model.currency) for edge in edges]
-            between = [f"{name} from {low} to {high}" for low, high in pairwise(words)]
-            ends = [f"{name} below {words[0]}", *between, f"{name} from {words[-1]}"] if words else [f"{name} known"]
-            sides.append([*ends, f"{name} not known"])
+        sides = [
+            [f"{name} {words}" for words in parts(model, name, edges)]
+            for name, edges in zip(one.features, one.edges, strict=True)
+        ]
         for bin_, points in zip(product(*sides), one.points, strict=True):
             yield one.name, ", ".join(bin_), points
 

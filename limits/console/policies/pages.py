@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
-from pydantic import BaseModel, ValidationError
 
 from limits.console.context import Context, context_of
 from limits.console.pages import render, see
@@ -16,6 +14,7 @@ from limits.console.people import Posted, Principal, may, posted
 from limits.console.policies import answers, comparing, pictures, trying, writing
 from limits.console.policies.answers import Difference, Hash, ProposalId
 from limits.console.policies.comparing import Last
+from limits.console.policies.forms import form_of, new_key
 from limits.console.policies.trying import Trial
 from limits.console.policies.writing import Proposal, Said
 from limits.console.problems import Problem, problem_of
@@ -31,7 +30,6 @@ READERS = may("risk", "approver", "auditor")
 TRIERS = may("risk", "approver")
 Site = Annotated[Context, Depends(context_of)]
 Reader = Annotated[Principal, Depends(READERS)]
-Model = TypeVar("Model", bound=BaseModel)
 Triers = Annotated[Posted, Depends(posted("risk", "approver"))]
 
 
@@ -112,7 +110,7 @@ def proposal_page(request: Request, context: Site, approval_id: ProposalId) -> H
         row = approvals.get(conn, approval_id)
         found = answers.by_hash(conn, bytes(row.policy_hash))
         difference = _beside(context, conn, found.policy)
-    values = {"one": answers.ApprovalAnswer.of(row), "found": found, "difference": difference, "key": _key()}
+    values = {"one": answers.ApprovalAnswer.of(row), "found": found, "difference": difference, "key": new_key()}
     return render(request, "policies_proposal.html", values)
 
 
@@ -145,7 +143,7 @@ def policy_page(request: Request, context: Site, policy_hash: Hash) -> HTMLRespo
         found = answers.by_hash(conn, bytes.fromhex(policy_hash))
         difference = _beside(context, conn, found.policy)
     answer = found.answer()
-    values = {"found": answer, "lines": answer.text.splitlines(), "difference": difference, "key": _key()}
+    values = {"found": answer, "lines": answer.text.splitlines(), "difference": difference, "key": new_key()}
     return render(request, "policy.html", values)
 
 
@@ -155,7 +153,7 @@ def _edit(request: Request, text: str, **more: Any) -> HTMLResponse:
         "asked": {"as_of": today().isoformat(), "last": "3"},
     }  # fmt: skip
     values = shown | more | {
-        "text": text, "packs": policies.pack_names(), "key": _key(), "most": trying.MOST_REVIEWS,
+        "text": text, "packs": policies.pack_names(), "key": new_key(), "most": trying.MOST_REVIEWS,
         "checked": more.get("policy") is not None,
     }  # fmt: skip
     return render(request, "policies_edit.html", values)
@@ -184,17 +182,3 @@ def _text(sent: Posted) -> str:
         raise Problem(422, "not-a-text", "text is not a text")
     text = value.replace("\r\n", "\n")
     return text if text.endswith("\n") or not text else text + "\n"
-
-
-def form_of(kind: type[Model], fields: dict[str, str]) -> Model:
-    """The fields of a form as the API would read them; Problem 422 says what is wrong without repeating it."""
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the form"
-        raise Problem(422, "not-usable", f"{where}: {first['msg']}") from None
-
-
-def _key() -> str:
-    return secrets.token_urlsafe(18)
