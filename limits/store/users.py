@@ -95,10 +95,17 @@ class LeftOut:
 
 @contextlib.contextmanager
 def looking(conn: Connection) -> Iterator[None]:
-    """One snapshot for reading about one user, in which nothing can be written; its queries are planned once."""
+    """One snapshot for reading about one user, in which nothing can be written."""
     with past.looking(conn):
-        conn.execute(query("plan_once"))
         yield
+
+
+@contextlib.contextmanager
+def planned_once(conn: Connection) -> Iterator[None]:
+    """Inside a snapshot: queries that go by an index whoever the user is are planned once for all users."""
+    conn.execute(query("plan_once"), {"once": True})
+    yield
+    conn.execute(query("plan_once"), {"once": False})
 
 
 def state(conn: Connection, user_id: int) -> UserState:

@@ -16,7 +16,7 @@ from limits.errors import InArchive, LimitsError, NotFound, RiskModelError, Snap
 from limits.portfolio import UNBOUNDED, UNKNOWN, Portfolio
 from limits.reasons import Reason
 from limits.settings import Settings
-from limits.store import overrides
+from limits.store import overrides, users
 from limits.store.db import Connection
 from limits.store.log import LogEntry, reason_code, reason_text
 from limits.whatif_text import told
@@ -151,7 +151,8 @@ def known_of(conn: Connection, entry: LogEntry, loaded: Portfolio | None) -> Evi
     """
     same_day = loaded is not None and loaded.as_of == entry.as_of and loaded.currency == entry.currency
     try:
-        return evidence(conn, entry, loaded if same_day else None)
+        with users.planned_once(conn):
+            return evidence(conn, entry, loaded if same_day else None)
     except LimitsError as error:
         return str(error)
 

@@ -101,7 +101,8 @@ def history_of(
     place = place_of(cursor, str, int)
     with context.connect("operations") as conn, users.looking(conn):
         users.state(conn, user_id)
-        rows = users.history(conn, user_id, limit=limit + 1, after=None if place is None else _place(*place))
+        with users.planned_once(conn):
+            rows = users.history(conn, user_id, limit=limit + 1, after=None if place is None else _place(*place))
     return Page[DecisionAnswer](**page_of(
         rows, limit, lambda row: DecisionAnswer.of(row, language),
         lambda row: cursor_of(row.as_of.isoformat(), row.entry_id),
@@ -158,7 +159,8 @@ def whole(context: Context, user_id: int, language: str) -> Whole:
 
 
 def _first_page(conn: Connection, user_id: int, language: str, limit: int = 12) -> Page[DecisionAnswer]:
-    rows = users.history(conn, user_id, limit=limit + 1)
+    with users.planned_once(conn):
+        rows = users.history(conn, user_id, limit=limit + 1)
     make: Callable[[LogEntry], DecisionAnswer] = lambda row: DecisionAnswer.of(row, language)  # noqa: E731
     return Page[DecisionAnswer](
         **page_of(rows, limit, make, lambda row: cursor_of(row.as_of.isoformat(), row.entry_id))

@@ -47,6 +47,11 @@ class Look:
 
 def look(conn: Connection, user_id: int, today: dt.date) -> Look:
     """Inside a snapshot. NotFound for nobody; of a user who was erased only what the log says."""
+    with users.planned_once(conn):
+        return _look(conn, user_id, today)
+
+
+def _look(conn: Connection, user_id: int, today: dt.date) -> Look:
     state = users.state(conn, user_id)
     newest = log.newest(conn, user_id)
     changed = users.changes(conn, user_id, limit=CHANGES)
@@ -71,9 +76,12 @@ def page_of_user(conn: Connection, seen: Look, language: str = "en") -> UserPage
     """The state of the user, from what was looked at and what stands open; inside the same snapshot."""
     state, today = seen.state, seen.today
     user_id, gone = state.user_id, state.erased_on is not None
+    with users.planned_once(conn):
+        referred = [] if gone else referrals.list_referrals(conn, today, user_id)
+        told = notices.page(conn, as_of=today, user_id=user_id, limit=200)
+    told.sort(key=lambda one: -one.notice_id)
     left_out = None if gone else users.left_out(conn, user_id)
     found = [] if gone else holds(users.held_by(conn, user_id), gates.switch(conn), left_out, seen.why_not)
-    told = sorted(notices.page(conn, as_of=today, user_id=user_id, limit=200), key=lambda one: -one.notice_id)
     newest = seen.newest
     return UserPage(
         user_id=user_id, today=today, currency=state.currency, exponent=state.exponent,
@@ -82,9 +90,7 @@ def page_of_user(conn: Connection, seen: Look, language: str = "en") -> UserPage
         last_raise_on=state.last_raise_on, last_cut_on=state.last_cut_on,
         last_decision=None if newest is None else DecisionAnswer.of(newest, language),
         holds=list(found),
-        referrals=[] if gone else [
-            ReferralAnswer.of(one, language) for one in referrals.list_referrals(conn, today, user_id)
-        ],
+        referrals=[ReferralAnswer.of(one, language) for one in referred],
         changes=[ChangeAnswer.of(one) for one in pending.changes(conn, user_id=user_id)],
         overrides=[
             OverrideAnswer.of(one, today) for one in overrides.list_overrides(conn, user_id)
