@@ -6,6 +6,7 @@
 //   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over;
 //                        X-Live: reload loads the whole page anew
 //   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
+//   data-sets="ID"       a slider that writes its value into the field ID, and follows what is typed there
 //   data-search          the field that "/" goes to
 
 for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => history.back());
@@ -75,6 +76,13 @@ for (const form of document.querySelectorAll("form[data-instant]")) {
   };
   form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
   form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+  form.addEventListener("reset", () => setTimeout(ask));
+}
+
+for (const slider of document.querySelectorAll("[data-sets]")) {
+  const field = document.getElementById(slider.dataset.sets), begin = slider.value;
+  slider.addEventListener("input", () => { field.value = slider.value; });
+  field.addEventListener("input", () => { slider.value = field.value.trim() === "" ? begin : field.value; });
 }
 
 // Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
