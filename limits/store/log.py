@@ -250,12 +250,35 @@ class Times:
 
 def times(conn: psycopg.Connection[Any], entry_id: int) -> Times | None:
     """Both times of an entry; None where it is older than records are, or its record cannot be read."""
-    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
+    text = record(conn, entry_id)
     try:
-        record = None if row is None else BatchRecord.parse(row[0])
+        said = None if text is None else BatchRecord.parse(text)
     except EntryError:
         return None  # altered: limits log verify says how
-    return None if record is None else Times(record.decided_at, record.applied_at)
+    return None if said is None else Times(said.decided_at, said.applied_at)
+
+
+def record(conn: psycopg.Connection[Any], entry_id: int) -> str | None:
+    """The record of the batch of an entry, as it was hashed; None of those made before there were batches."""
+    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
+    return None if row is None else str(row[0])
+
+
+@dataclass(frozen=True)
+class Told:
+    """A notice about an entry: what kind, by when it had to go out, and when it did."""
+
+    notice_id: int
+    kind: str
+    due_on: dt.date
+    created_at: dt.datetime
+    delivered_at: dt.datetime | None
+
+
+def notices(conn: psycopg.Connection[Any], entry_id: int) -> list[Told]:
+    """The notices about an entry."""
+    with conn.cursor(row_factory=class_row(Told)) as cursor:
+        return cursor.execute(query("log_entry_notices"), {"entry_id": entry_id}).fetchall()
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 
-from psycopg.rows import class_row
 from pydantic import BaseModel, Field
 
 from limits.capacity import Method
@@ -16,7 +16,6 @@ from limits.errors import EntryError
 from limits.store import archives, log, log_as_of, log_known, log_search
 from limits.store.db import Connection
 from limits.store.log import LogEntry, reason_code, reason_text
-from limits.store.queries import query
 
 
 class Why(BaseModel):
@@ -145,19 +144,17 @@ def listing(conn: Connection, asked: Asked, *, limit: int, cursor: str | None) -
 def detail(conn: Connection, entry_id: int) -> AdjustmentDetail:
     """One entry. NotFound where there is none, InArchive where it may lie in a file."""
     entry = log.entry(conn, entry_id)
-    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
-    record = _record(row[0]) if row else None
+    text = log.record(conn, entry_id)
+    record = _record(text) if text else None
     bounded = {reason for reason, _ in entry.ceilings}
-    with conn.cursor(row_factory=class_row(Told)) as cursor:
-        notices = cursor.execute(query("log_entry_notices"), {"entry_id": entry_id}).fetchall()
     return AdjustmentDetail(
         **Adjustment.of(entry).model_dump(),
         applied_at=record.applied_at if record else None,
         made_at=record.decided_at if record else None,
-        record=row[0] if row else None,
+        record=text,
         unbounded=[reason_code(one.reason) for one in CEILINGS if one.reason not in bounded],
         stood=[Stood(**one.as_dict()) for one in log.consents(conn, entry_id)],
-        notices=notices,
+        notices=[Told(**dataclasses.asdict(one)) for one in log.notices(conn, entry_id)],
     )
 
 

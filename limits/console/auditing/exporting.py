@@ -9,14 +9,12 @@ import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Literal, cast
 
-import psycopg
 import structlog
 from fastapi.responses import StreamingResponse
 
 from limits.console.auditing import slow
 from limits.console.auditing.asking import Asked
 from limits.console.context import Context
-from limits.errors import LimitsError
 from limits.store import export_reading, log_known
 from limits.store.db import Connection
 from limits.store.export import WRITERS
@@ -88,37 +86,36 @@ def export(context: Context, asked: Asked, form: Format) -> StreamingResponse:
         "x-accel-buffering": "no",
     }
     pieces: queue.Queue[bytes | None] = queue.Queue(AHEAD)
-    over, failed = threading.Event(), list[BaseException]()
+    over, whole = threading.Event(), threading.Event()
     # It begins before anybody takes a piece, and ends by itself where nobody does.
     threading.Thread(
-        target=_write, args=(stack, conn, wanted, form, pieces, over, failed), name="export", daemon=True
+        target=_write, args=(stack, conn, wanted, form, pieces, over, whole), name="export", daemon=True
     ).start()
-    return StreamingResponse(_pieces(pieces, over, failed), media_type=TYPES[form], headers=headers)
+    return StreamingResponse(_pieces(pieces, over, whole), media_type=TYPES[form], headers=headers)
 
 
 def _write(
     stack: contextlib.ExitStack, conn: Connection, wanted: LogFilter, form: Format,
-    pieces: queue.Queue[bytes | None], over: threading.Event, failed: list[BaseException],
+    pieces: queue.Queue[bytes | None], over: threading.Event, whole: threading.Event,
 ) -> None:  # fmt: skip
+    """Writes the file; ``whole`` is set where all of it was, and an error is the thread's own."""
     try:
         with stack, contextlib.closing(export_reading.read(conn, wanted)) as entries:
             WRITERS[form](entries, cast(BinaryIO, _Pipe(pieces, over)), lambda count: None)
+        whole.set()
     except GaveUp:
-        pass
-    except (LimitsError, psycopg.Error, OSError, ValueError) as error:  # whoever loads finds the file cut off
-        failed.append(error)
+        log.warning("an export was given up: whoever loaded it went away or stood still")
     finally:
         with contextlib.suppress(queue.Full):
-            pieces.put(None, timeout=0 if over.is_set() else PATIENCE)
+            pieces.put(None, timeout=0.1 if over.is_set() else PATIENCE)
 
 
-def _pieces(pieces: queue.Queue[bytes | None], over: threading.Event, failed: list[BaseException]) -> Iterator[bytes]:
-    """The bytes of the file. Where reading fails half way, so does the response."""
+def _pieces(pieces: queue.Queue[bytes | None], over: threading.Event, whole: threading.Event) -> Iterator[bytes]:
+    """The bytes of the file. Where writing fails half way, the response is cut off, and whoever loads it sees that."""
     try:
         while (piece := pieces.get()) is not None:
             yield piece
-        if failed:
-            log.error("export failed", exc_info=failed[0])
+        if not whole.is_set():
             raise RuntimeError("the export was cut off")
     finally:
         over.set()
