@@ -20,6 +20,8 @@ from starlette.staticfiles import StaticFiles
 from limits import __version__
 from limits.console import areas, sessions, signing_in
 from limits.console.context import Context
+from limits.console.health import tracing
+from limits.console.health.api import Watcher
 from limits.console.pages import FOLDER, render
 from limits.console.people import Principal, SignInNeeded
 from limits.console.problems import Problem, ProblemModel, problem_of
@@ -44,6 +46,8 @@ HEADERS = {
 }
 #: Bodies of requests in bytes, at most.
 LONGEST_BODY = 1_000_000
+#: What probes ask for, under whatever name.
+WATCHED = ("/healthz", "/readyz")
 
 Next = Callable[[Request], Awaitable[Response]]
 
@@ -68,6 +72,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.buckets = Buckets()
+    app.state.watcher = Watcher(context)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(signing_in.router)
     for router in areas.routers():
@@ -83,28 +88,44 @@ async def _guard(request: Request, call_next: Next) -> Response:
     # Only of our own making: a header from outside would write into our log.
     number = uuid.uuid4().hex
     request.scope["limits.request"] = number
-    try:
-        response = await _answer(request, call_next)
-    except Problem as problem:
-        response = _problem(request, problem)
+    with tracing.span(request) as tell:
+        try:
+            response = await _answer(request, call_next)
+        except Problem as problem:
+            response = _problem(request, problem)
+        except Exception:
+            _tell(request, 500, time.perf_counter() - began)
+            tell(500)
+            raise
+        tell(response.status_code)
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.app.state.context.secure:
         response.headers.setdefault("strict-transport-security", "max-age=31536000")
     response.headers["x-request-id"] = number
-    who: Principal | None = request.scope.get("limits.principal")
-    route = request.scope.get("route")
-    log.info(
-        "request", request=number, method=request.method, route=getattr(route, "path", "none"),
-        status=response.status_code, kind=who.kind if who else "nobody", seconds=round(time.perf_counter() - began, 4),
-    )  # fmt: skip
+    _tell(request, response.status_code, time.perf_counter() - began)
     return response
+
+
+def _tell(request: Request, status: int, seconds: float) -> None:
+    """One line in the log and one more in the metrics: the route, never the address."""
+    who: Principal | None = request.scope.get("limits.principal")
+    told = tracing.route_of(request)
+    request.app.state.watcher.requests.count(request.method, told["route"], status, seconds)
+    log.info(
+        "request", request=request.scope.get("limits.request"), method=request.method, **told, status=status,
+        kind=who.kind if who else "nobody", seconds=round(seconds, 4),
+    )  # fmt: skip
 
 
 async def _answer(request: Request, call_next: Next) -> Response:
     context: Context = request.app.state.context
     host = request.headers.get("host", "")
-    if host.rpartition(":")[0] not in context.hosts and host not in context.hosts:
+    known = host.rpartition(":")[0] in context.hosts or host in context.hosts
+    # Machines that watch come by the number of a machine; what is open to them says nothing of anybody.
+    if not known and not (
+        request.url.path in WATCHED or (request.url.path == "/metrics" and context.settings.metrics_open)
+    ):
         raise Problem(
             421, "not-this-host", "this server is asked for under another name; use the address in LIMITS_WEB_URL"
         )
@@ -120,7 +141,7 @@ async def _answer(request: Request, call_next: Next) -> Response:
         raise Problem(400, "bad-request", "Content-Length is not a number") from None
     if length > LONGEST_BODY:
         raise Problem(413, "too-large", f"a body of {length:,} bytes is too large; {LONGEST_BODY:,} are possible")
-    if not request.url.path.startswith(("/static/", "/healthz", "/readyz", "/metrics")):
+    if request.url.path not in (*WATCHED, "/metrics") and not request.url.path.startswith("/static/"):
         who = await run_in_threadpool(_principal, request)
         request.scope["limits.principal"] = who
         name = who.actor if who else f"nobody at {request.client.host if request.client else 'nowhere'}"
