@@ -6,6 +6,7 @@ docs/operations.md has a row for each.
 from __future__ import annotations
 
 import functools
+import ipaddress
 import os
 import re
 import shlex
@@ -82,6 +83,8 @@ class Settings(BaseSettings):
     oidc_actor_claim: Annotated[str, Field(max_length=100)] = "email"
     #: The claim with a person's roles, a list of texts.
     oidc_roles_claim: Annotated[str, Field(max_length=100)] = "roles"
+    #: Whether /metrics is told to other machines too. It counts and names nobody, but shows how busy one is.
+    metrics_open: bool = False
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -147,6 +150,16 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the database is the product's own."""
         return self.database_url is None
+
+
+def is_local(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 @functools.cache

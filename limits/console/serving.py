@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import uvicorn
@@ -10,7 +9,7 @@ import uvicorn
 from limits.console.app import create_app
 from limits.console.context import Context
 from limits.errors import SettingsError
-from limits.settings import Settings
+from limits.settings import Settings, is_local
 from limits.store.db import Database
 
 #: Seconds that requests under way have when the server is told to stop.
@@ -47,16 +46,6 @@ def bind(host: str, port: int) -> socket.socket:
             f"{host} port {port} cannot be had: {error.strerror}; set LIMITS_WEB_PORT to another one"
         ) from None
     return made
-
-
-def is_local(host: str) -> bool:
-    """Whether nobody but this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def address(settings: Settings) -> str:
