@@ -6,6 +6,9 @@ MAKEFLAGS += --no-print-directory
 BIN := .venv/bin
 # Many tests wait for processes, so that four of them share two cores well.
 JOBS ?= 4
+# What Python compiles is kept in .venv, also where the caller's environment forbids __pycache__: the tests start
+# many hundred processes.
+KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/.venv/pycache'
 
 help:
 	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'
@@ -31,10 +34,10 @@ demo: setup
 	$(BIN)/limits demo $(DEMO_ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
+	$(KEPT) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 cover: setup
-	$(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
+	$(KEPT) $(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
