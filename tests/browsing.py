@@ -75,13 +75,15 @@ class Watch:
             self.troubles.append(f"{response.status} for {response.url}")
 
 
-def check_page(page: Page, name: str, *, allowed: tuple[str, ...] = ()) -> None:
-    """The page as it stands, in each of VIEWS: no violation that axe calls serious or critical, nothing wider than
+def check_page(
+    page: Page, name: str, *, views: tuple[str, ...] = tuple(view[0] for view in VIEWS), allowed: tuple[str, ...] = ()
+) -> None:
+    """The page as it stands, in each of ``views``: no violation that axe calls serious or critical, nothing wider than
     the window, and a picture in build/screenshots. ``allowed``: rules of axe that may be broken here; say why.
     """
     found: list[str] = []
     try:
-        for view, colours, (width, height) in VIEWS:
+        for view, colours, (width, height) in [one for one in VIEWS if one[0] in views]:
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=colours, reduced_motion="reduce")  # type: ignore[arg-type]
             found += [f"{view}: {one}" for one in _violations(page, allowed)]
