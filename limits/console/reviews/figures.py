@@ -106,16 +106,16 @@ def breakers(found: Sequence[Breaker]) -> Markup:
 
 
 def exposure(review: ReviewDetail) -> Markup:
-    """The sum of limits before and after; of what is decided and not applied, before there is more."""
+    """The sum of limits before and after; until it is done as the gate counted what was decided."""
     before, after = review.exposure_before_minor, review.exposure_after_minor
-    if before is None and review.decided_not_applied.users:
-        before, after = (
-            review.decided_not_applied.exposure_before_minor, review.decided_not_applied.exposure_after_minor,
-        )  # fmt: skip
+    counted = [event.figures for event in review.gate if "exposure_before" in event.figures]
+    if before is None and counted:
+        before, after = counted[-1]["exposure_before"], counted[-1]["exposure_after"]
     rows = [
         Bar(label, float(value), f"{major(value, review.exponent)} {review.currency}", kind)
         for label, value, kind in (
-            ("Before", before, "held"), ("After", after, ""),
+            ("Before", before, "held"),
+            ("After", after, ""),
         )
         if value is not None
     ]  # fmt: skip
