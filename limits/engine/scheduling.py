@@ -53,7 +53,7 @@ def _refuse_dates_gone_by(conn: Connection, before: Schedule, after: Schedule, *
     if dates and not chosen:
         raise InputError(
             f"by this {len(dates):,} dates gone by would count as missed, from {dates[0]} to {dates[-1]}, and nothing "
-            f"was changed; say from which date on it counts: --from {today}, or --from {after.starts_on} for all"
+            f"was changed; say from which date on it counts (--from): {today}, or {after.starts_on} for all"
         )
 
 

@@ -18,6 +18,9 @@ from limits.store.spread import AMOUNTS, SHARES, Spread
 #: Ceilings that are drawn, those that bound most first; the table has all.
 REASONS = 12
 
+#: Letters of a label that there is room for; the table has all of them.
+LABEL = 44
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -76,7 +79,7 @@ def of_review(spread: Spread, exponent: int, currency: str) -> Figures:
         actions=_actions(spread),
         reasons=charts.bars(
             "Binding ceilings", "How many decisions each ceiling bound; the table below has the numbers.",
-            [Bar(row.words, row.users, f"{row.users:,} {row.action}", row.action) for row in rows[:REASONS]],
+            [Bar(_cut(row.words), row.users, f"{row.users:,} {row.action}", row.action) for row in rows[:REASONS]],
             label=300,
         ),
         reason_rows=rows,
@@ -103,11 +106,16 @@ def breakers(found: Sequence[Breaker]) -> Markup:
 
 
 def exposure(review: ReviewDetail) -> Markup:
-    """The sum of limits before and after."""
+    """The sum of limits before and after; until it is done as the gate counted what was decided."""
+    before, after = review.exposure_before_minor, review.exposure_after_minor
+    counted = [event.figures for event in review.gate if "exposure_before" in event.figures]
+    if before is None and counted:
+        before, after = counted[-1]["exposure_before"], counted[-1]["exposure_after"]
     rows = [
         Bar(label, float(value), f"{major(value, review.exponent)} {review.currency}", kind)
         for label, value, kind in (
-            ("Before", review.exposure_before_minor, "held"), ("After", review.exposure_after_minor, ""),
+            ("Before", before, "held"),
+            ("After", after, ""),
         )
         if value is not None
     ]  # fmt: skip
@@ -145,6 +153,10 @@ def _change_rows(spread: Spread) -> list[Piece]:
 
     rows = [Piece(words(k), users) for k, users in sorted((k, n) for k, n in spread.changes.items() if k is not None)]
     return [*rows, *([Piece("from nothing", spread.changes[None])] if None in spread.changes else [])]
+
+
+def _cut(words: str) -> str:
+    return words if len(words) <= LABEL else f"{words[:LABEL].rsplit(' ', 1)[0]} ..."
 
 
 def _percent(bps: float) -> str:
