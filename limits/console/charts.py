@@ -203,10 +203,9 @@ def _axes(
         parts.append(
             f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(y_words(value))}</text>'
         )
-    parts += [
-        f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{escape(words)}</text>'
-        for x, words in x_labels
-    ]
+    for x, words in x_labels:
+        anchor = "end" if x > WIDTH - 4 * len(words) else "middle"  # what stands at the edge stays inside
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="{anchor}">{escape(words)}</text>')
     return parts
 
 
