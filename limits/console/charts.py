@@ -108,7 +108,7 @@ def lines(
     for mark in marks:
         dot = f'<circle class="mark {escape(mark.kind)}" cx="{x_at(mark.x):.1f}" cy="{y_at(mark.y):.1f}" r="5">'
         dot += f"<title>{escape(mark.words)}</title></circle>"
-        parts.append(f'<a href="{escape(mark.href)}">{dot}</a>' if mark.href else dot)
+        parts.append(f'<a href="{escape(mark.href)}" aria-label="{escape(mark.words)}">{dot}</a>' if mark.href else dot)
     return _svg(title, description, parts, height)
 
 
@@ -212,11 +212,12 @@ def _axes(
 def _svg(title: str, description: str, parts: Sequence[str], height: int, *, empty: bool = False) -> Markup:
     name = f"c{zlib.crc32(f'{title} {description}'.encode())}"  # the same page twice is the same bytes
     inside = "".join(parts)
+    role = "group" if "<a " in inside else "img"  # what holds links is no picture to whoever hears it
     if empty:
         inside = (
             f'<text class="tick" x="{WIDTH // 2}" y="{height // 2}" text-anchor="middle">nothing to show yet</text>'
         )
     return Markup(  # noqa: S704 (every text in it went through escape)
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{name}t {name}d">'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="{role}" aria-labelledby="{name}t {name}d">'
         f'<title id="{name}t">{escape(title)}</title><desc id="{name}d">{escape(description)}</desc>{inside}</svg>'
     )
