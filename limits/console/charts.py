@@ -108,7 +108,7 @@ def lines(
     for mark in marks:
         dot = f'<circle class="mark {escape(mark.kind)}" cx="{x_at(mark.x):.1f}" cy="{y_at(mark.y):.1f}" r="5">'
         dot += f"<title>{escape(mark.words)}</title></circle>"
-        parts.append(f'<a href="{escape(mark.href)}">{dot}</a>' if mark.href else dot)
+        parts.append(f'<a href="{escape(mark.href)}" aria-label="{escape(mark.words)}">{dot}</a>' if mark.href else dot)
     return _svg(title, description, parts, height)
 
 
@@ -247,10 +247,9 @@ def _axes(
         parts.append(
             f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(y_words(value))}</text>'
         )
-    parts += [
-        f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{escape(words)}</text>'
-        for x, words in x_labels
-    ]
+    for x, words in x_labels:
+        anchor = "end" if x > WIDTH - 4 * len(words) else "middle"  # what stands at the edge stays inside
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="{anchor}">{escape(words)}</text>')
     return parts
 
 

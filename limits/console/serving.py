@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import uvicorn
 
+from limits import risk
 from limits.console.app import create_app
 from limits.console.context import Context
 from limits.errors import SettingsError
@@ -29,6 +31,8 @@ def serve(database: Database, settings: Settings) -> None:
         app, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="on",
         timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
     )  # fmt: skip
+    # What decides is compiled or loaded meanwhile, so that the first what-if does not wait for it.
+    threading.Thread(target=risk.warm, name="warm", daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
 

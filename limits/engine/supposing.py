@@ -71,7 +71,7 @@ def suppose(
 def suppose_on(conn: Connection, user: Portfolio, changes: list[Change], policy: Policy) -> Supposed:
     """The same of a user who is loaded, by a policy; inside the snapshot that the user was loaded in."""
     exponent = recomputes.facts(conn, policy.currency).exponent
-    waiting = past.users_waiting(conn) > 0
+    waiting = past.anybody_waiting(conn)
     model = model_on(conn, policy, user.as_of)
     both = (user, apply_changes(user, changes))
     before, after = (review(one, policy, model) for one in both)

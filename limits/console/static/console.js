@@ -7,6 +7,7 @@
 //                        X-Live: reload loads the whole page anew
 //   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
 //   data-sets="ID"       a slider that writes its value into the field ID, and follows what is typed there
+//   data-try="ID"        a button that puts its data-value into the field ID, alone in its form, and goes there
 //   data-search          the field that "/" goes to
 
 for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => history.back());
@@ -76,7 +77,7 @@ for (const form of document.querySelectorAll("form[data-instant]")) {
   };
   form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
   form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
-  form.addEventListener("reset", () => setTimeout(ask));
+  form.addEventListener("reset", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
 }
 
 for (const slider of document.querySelectorAll("[data-sets]")) {
@@ -84,6 +85,17 @@ for (const slider of document.querySelectorAll("[data-sets]")) {
   slider.addEventListener("input", () => { field.value = slider.value; });
   field.addEventListener("input", () => { slider.value = field.value.trim() === "" ? begin : field.value; });
 }
+
+for (const button of document.querySelectorAll("[data-try]")) button.addEventListener("click", () => {
+  const field = document.getElementById(button.dataset.try);
+  field.form.reset();
+  const more = field.closest("details");
+  if (more) more.open = true;
+  field.value = button.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.scrollIntoView({ block: "center" });
+  field.focus({ preventScroll: true });
+});
 
 // Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
 let before = "";

@@ -135,8 +135,9 @@ class CounterfactualsAnswer(BaseModel):
 
 
 class Sentences(BaseModel):
-    """Counterfactuals in words, as the page shows them."""
+    """Counterfactuals in words, as the page shows them. ``inputs``: of each single one the input and its value."""
 
+    inputs: list[tuple[str, str]]
     now: str
     reasons: list[str]
     title: str
@@ -246,7 +247,9 @@ def counterfactuals_of(entry: LogEntry, known: Evidence, language: str) -> Count
 
 def sentences_of(made: Explained, entry: LogEntry, language: str, *, for_user: bool) -> Sentences:
     """The counterfactuals in words."""
-    return Sentences(**vars(told(made.found, entry.currency, entry.exponent, language, for_user=for_user)))
+    texts = [one.change.text(entry.currency).partition("=") for one in made.found.single]
+    found = told(made.found, entry.currency, entry.exponent, language, for_user=for_user)
+    return Sentences(inputs=[(name, value.removesuffix("%")) for name, _, value in texts], **vars(found))
 
 
 def _lines(text: Sentences) -> list[str]:

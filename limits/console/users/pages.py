@@ -38,7 +38,7 @@ def users_page(
     number = re.sub(r"[\s,.']", "", user)
     if re.fullmatch(r"[0-9]{1,19}", number) and 0 < int(number) < 2**63:
         return see(f"/users/{int(number)}")
-    trouble = f"{user!a} is not the number of a user; a number has digits alone" if number else ""
+    trouble = f"{user!a} is not the number of a user: a number has digits alone." if number else ""
     return _finding(request, context, trouble=trouble, status=422 if trouble else 200)
 
 
@@ -50,7 +50,7 @@ def find_page(
     found = reading.found(context, sent.needed("reference", longest=200)).users
     if len(found) == 1:
         return see(f"/users/{found[0]}")
-    trouble = "" if found else "no user has this reference"
+    trouble = "" if found else "No user has this reference."
     return _finding(request, context, trouble=trouble, several=found, status=200 if found else 404)
 
 
