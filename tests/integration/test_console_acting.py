@@ -215,10 +215,10 @@ def test_the_kill_switch_is_said_and_nothing_is_kept_from_trying(site: Site, con
 def test_a_request_is_answered_once(site: Site, conn: Connection) -> None:
     ann = site.person("operations")
     ask = "/v1/users/1/limit-requests"
-    first = ann.write(ask, {"amount": "5500 CNY"}, key="r1")
+    first = ann.write(ask, {"amount": "5500 CNY", "policy": "standard"}, key="r1")
     assert first.status_code == 200, first.text
     assert (first.json()["answer"], first.json()["said"]) == ("granted", "granted: the limit is 5,500.00 CNY")
-    assert ann.write(ask, {"amount": "5500 CNY"}, key="r1").json() == first.json()
+    assert ann.write(ask, {"amount": "5500 CNY", "policy": "standard"}, key="r1").json() == first.json()
     assert ann.write(ask, {"amount": "5600 CNY"}, key="r1").status_code == 422
     lower = ann.write(ask, {"amount_minor": 540_000, "currency": "CNY"})
     assert (lower.status_code, "ask for a higher amount" in lower.json()["detail"]) == (422, True)
@@ -231,6 +231,7 @@ def test_a_request_is_answered_once(site: Site, conn: Connection) -> None:
     assert again.headers["location"] == sent.headers["location"]
     page = text_of(ann.get(sent.headers["location"]))
     assert "Request 2 for 9,000.00 CNY" in page
+    assert "standard of" in page, "by the pack of the newest decision, which is not that of the settings"
     assert len(entries(conn)) == 2
 
 
