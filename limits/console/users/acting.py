@@ -117,7 +117,10 @@ def preview(context: Context, who: Principal, user_id: int, body: Recompute) -> 
 
 def recomputed(made: engine.Recompute) -> Recomputed:
     """The answer of the API."""
-    return Recomputed(applied=made.applied, repeated=made.repeated, decision=Decided(**made.entry.as_dict()))
+    return Recomputed(
+        applied=made.applied, repeated=made.repeated, decision=Decided(**made.entry.as_dict()),
+        risk=made.score and made.score.as_dict(),
+    )  # fmt: skip
 
 
 def recompute(context: Context, who: Principal, key: str, user_id: int, body: Recompute) -> Recomputed:

@@ -64,6 +64,7 @@ class Recomputed(BaseModel):
     applied: bool = Field(description="Whether it is in the log; without, nothing was changed.")
     repeated: bool = Field(description="An earlier call with the same key did it; nothing was changed now.")
     decision: Decided
+    risk: dict[str, Any] | None = Field(None, description="Of a preview: what the scorecard said, where one scores.")
 
 
 class RequestAnswer(BaseModel):

@@ -60,10 +60,9 @@ def recompute_page(
     date = day_of(as_of, "as_of") or today()
     with context.connect("operations") as conn:
         line = pending.line_of(conn, user_id)
-        last = adjustment_log.newest(conn, user_id, None)
+        usual = _usual_pack(conn, user_id)
         by_hand = overrides.in_force(conn, user_id, date)
-    packs = policies.pack_names()
-    chosen = pack_of(policy if policy is not None else (last.pack if last and last.pack in packs else ""))
+    chosen = usual if policy is None else pack_of(policy)
     made, trouble = None, ""
     try:
         made = acting.preview(context, who, user_id, acting.Recompute(reason="preview", as_of=date, policy=chosen))
@@ -78,8 +77,8 @@ def recompute_page(
         request,
         "user_acting_recompute.html",
         {
-            "user_id": user_id, "line": line, "decision": shown, "trouble": trouble, "packs": packs,
-            "policy": chosen or "", "as_of": date, "by_hand": by_hand, "usual": context.settings.policy,
+            "user_id": user_id, "line": line, "decision": shown, "trouble": trouble, "packs": policies.pack_names(),
+            "policy": chosen or "", "as_of": date, "by_hand": by_hand,
             "score": None if made is None else made.score,
         },
     )  # fmt: skip
@@ -128,11 +127,13 @@ def _request_of(conn: Connection, entry: LogEntry) -> pending.Request | None:
 @router.post("/limit-requests")
 def request_form(context: Here, sent: Sent, user_id: UserId) -> RedirectResponse:
     """A user asks for a limit; the answer is the next page."""
-    amount = form_amount(sent, _currency(context, user_id))
+    with context.connect("operations") as conn:
+        amount = form_amount(sent, pending.line_of(conn, user_id).currency)
+        usual = _usual_pack(conn, user_id)
     if amount is None:
         raise Problem(422, "missing", "amount is missing")
     body = checked(
-        acting.LimitRequest, amount_minor=amount.minor, currency=amount.currency, policy=form_pack(sent)
+        acting.LimitRequest, amount_minor=amount.minor, currency=amount.currency, policy=usual
     )  # fmt: skip
     made = acting.request_limit(context, sent.who, sent.key, user_id, body)
     return see(done(user_id, made.decision.entry_id), f"Request {made.request_id} {made.said}.")
@@ -221,6 +222,12 @@ def _chart(entry: LogEntry) -> Any:
         f"Ceilings in {entry.currency}", "Every rule with the limit that it would accept, the lowest first.", bars,
         at=float(entry.limit_before_minor), at_words=f"limit {major(entry.limit_before_minor, entry.exponent)}",
     )  # fmt: skip
+
+
+def _usual_pack(conn: Connection, user_id: int) -> str | None:
+    """The pack of the user's newest decision where it comes with the product; None: that of the settings."""
+    last = adjustment_log.newest(conn, user_id, None)
+    return last.pack if last is not None and last.pack in policies.pack_names() else None
 
 
 def _currency(context: Context, user_id: int) -> str:

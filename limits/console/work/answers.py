@@ -82,9 +82,7 @@ FIRST: tuple[Role, ...] = ("operations",)
 KINDS: dict[str, Kind] = {
     "override": Kind(
         "Overrides to approve", SECOND, BOTH, "/overrides?state=proposed",
-        lambda row: " ".join(
-            filter(None, (row.name, row.amount, f"for user {row.user_id} until {row.until}: {row.reason}"))
-        ),
+        lambda row: f"{row.name} {row.amount}".strip() + f" for user {row.user_id} until {row.until}: {row.reason}",
         lambda row: "approve or refuse it", lambda row: f"/overrides/{row.number}",
     ),
     "review": Kind(
