@@ -72,6 +72,8 @@ def search(
         entries = _entries(conn, dated, numbers)
         if len(entries) > limit or low <= span[0]:
             return _page(entries, limit)
+        if len(entries) == limit:  # as many as were wanted; whether there are more, the next page says
+            return Found(entries, entries[-1].entry_id)
         return Found(entries, low, _moment(conn, dated, low))
 
 

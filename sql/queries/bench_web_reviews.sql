@@ -15,7 +15,7 @@ SELECT 5 * d + k, CASE k WHEN 1 THEN 'scheduled' ELSE 'recompute' END, CASE k WH
   FROM generate_series(0, %(days)s - 1) d, generate_series(1, 5) k,
        LATERAL (SELECT (%(first_day)s::date + 3 * d)::timestamptz + interval '26 hours' AS at) a
 RETURNING review_id, kind)
-INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, state)
-SELECT review_id, 0, w.u, w.u, ARRAY[w.u], 'pending'
+INSERT INTO limits.shards (review_id, shard, user_from, user_to, user_ids, users_total)
+SELECT review_id, 0, w.u, w.u, ARRAY[w.u], 1
   FROM made, LATERAL (SELECT 1 + (review_id * 7919) %% %(users)s AS u) w
  WHERE kind = 'recompute'
