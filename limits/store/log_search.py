@@ -19,17 +19,18 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import class_row
 
+from limits.store import archives
 from limits.store.db import Connection
 from limits.store.log import LogEntry, LogFilter, conditions, page
 from limits.store.past import looking
 from limits.store.queries import query
 
 #: Seconds that a search looks for, about.
-SECONDS = 0.12
+SECONDS = 0.08
 #: Numbers in the first window, how much larger each may be than the one before, and what one window should take.
-FIRST_WINDOW, GROWTH, WINDOW_SECONDS = 2_000, 8, 0.04
+FIRST_WINDOW, GROWTH, WINDOW_SECONDS = 2_000, 8, 0.03
 #: Reviews of one user each that are looked up one by one, at most.
-FEW_REVIEWS = 2_000
+FEW_REVIEWS = 1_000
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,29 @@ def search(
     """Up to ``limit`` matching entries before the entry ``after``, or as many as are found in the time."""
     until = time.monotonic() + seconds
     with looking(conn):
-        narrowed = _narrowed(conn, wanted)
-        if narrowed is None:
+        if wanted.user_id is not None:  # few, and found by a key
+            return _page(page(conn, wanted, limit=limit + 1, after=after), limit)
+        reviews = _reviews(conn, wanted)
+        if reviews is None:
             return Found([])
-        if narrowed.user_id is not None:  # few, and found by a key
-            return _page(page(conn, narrowed, limit=limit + 1, after=after), limit)
-        span = _span(conn, narrowed, after)
+        dated = dataclasses.replace(wanted, as_of_from=reviews.first_day, as_of_to=reviews.last_day)
+        if reviews.single is not None:
+            numbers = _of_reviews(conn, dated, reviews.single, limit + 1, after)
+            return _page(_entries(conn, dated, numbers), limit)
+        span = _span(conn, dated, reviews, after)
         if span is None:
             return Found([])
-        numbers: list[int] = []
+        numbers, low = [], span[0]
         for low, high in _windows(*span, until):
-            numbers += _window(conn, narrowed, low, high, limit + 1 - len(numbers))
+            numbers += _window(conn, dated, low, high, limit + 1 - len(numbers))
             if len(numbers) > limit:
                 break
-        entries = _entries(conn, narrowed, numbers)
+        entries = _entries(conn, dated, numbers)
         if len(entries) > limit or low <= span[0]:
             return _page(entries, limit)
-        return Found(entries, low, _moment(conn, narrowed, low))
+        if len(entries) == limit:  # as many as were wanted; whether there are more, the next page says
+            return Found(entries, entries[-1].entry_id)
+        return Found(entries, low, _moment(conn, dated, low))
 
 
 def _page(entries: list[LogEntry], limit: int) -> Found:
@@ -75,22 +82,71 @@ def _page(entries: list[LogEntry], limit: int) -> Found:
     return Found(shown, shown[-1].entry_id if len(entries) > limit else None)
 
 
-def _narrowed(conn: Connection, wanted: LogFilter) -> LogFilter | None:
-    """The filter with the dates of the reviews that can be meant; None where there is none."""
-    if wanted.review_id is None and wanted.actor is None and wanted.policies is None:
-        return wanted
-    row = conn.execute(query("log_reviews_span"), wanted.parameters(), prepare=False).fetchone()
-    first, last = row or (None, None)
-    if first is None:
+# What is asked of the review ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Reviews:
+    """The reviews that can be meant: their dates, when the first was asked for, when the last was over (None: not yet).
+
+    ``single``: review, date and user of each, where all of them are few and of one user each.
+    """
+
+    first_day: dt.date | None = None
+    last_day: dt.date | None = None
+    asked_at: dt.datetime | None = None
+    over_at: dt.datetime | None = None
+    single: list[tuple[int, dt.date, int]] | None = None
+
+
+def _reviews(conn: Connection, wanted: LogFilter) -> _Reviews | None:
+    """The reviews that a filter can mean; None where there is none. Where it asks nothing of them, nothing is known."""
+    names, meant = wanted.parameters(), sql.SQL(query("log_reviews_meant"))
+    asks = wanted.review_id is not None or wanted.actor is not None or wanted.policies is not None
+    if not asks and wanted.as_of_from is None and wanted.as_of_to is None:
+        return _Reviews()
+    statement = sql.SQL(query("log_reviews_span")).format(reviews=meant)
+    row = conn.execute(statement, names, prepare=False).fetchone()
+    if row is None or row[0] is None:
         return None
-    return dataclasses.replace(wanted, as_of_from=first, as_of_to=last)
+    found = _Reviews(*row)
+    if not asks:
+        return found
+    statement = sql.SQL(query("log_reviews_single")).format(reviews=meant)
+    rows = conn.execute(statement, names | {"many": FEW_REVIEWS + 1}, prepare=False).fetchall()
+    if len(rows) > FEW_REVIEWS or any(user is None for *_, user in rows):
+        return found
+    return dataclasses.replace(found, single=rows)
 
 
-def _span(conn: Connection, wanted: LogFilter, after: int | None) -> tuple[int, int] | None:
+def _of_reviews(
+    conn: Connection, wanted: LogFilter, single: list[tuple[int, dt.date, int]], limit: int, after: int | None
+) -> list[int]:
+    statement = sql.SQL(query("log_of_reviews")).format(conditions=conditions())
+    reviews, days, users = (list(column) for column in zip(*single, strict=True))
+    names = wanted.parameters() | {
+        "reviews": reviews, "days": days, "users": users, "limit": limit, "after": after,
+    }  # fmt: skip
+    return [number for (number,) in conn.execute(statement, names, prepare=False)]
+
+
+# Walking down the numbers -------------------------------------------------------------------
+
+
+def _span(conn: Connection, wanted: LogFilter, reviews: _Reviews, after: int | None) -> tuple[int, int] | None:
     """The lowest number that can match, and the one above the highest; None where the dates have no entry."""
     names = wanted.parameters() | {"after": after}
     lowest, highest = conn.execute(query("log_span"), names, prepare=False).fetchone() or (None, None)
-    return None if lowest is None or highest is None else (lowest, highest + 1)
+    if lowest is None or highest is None:
+        return None
+    if reviews.first_day is None or reviews.last_day is None:
+        return lowest, highest + 1
+    between = {
+        "low": lowest, "high": highest + 1, "over_at": reviews.over_at, "asked_at": reviews.asked_at,
+        "first_day": reviews.first_day.replace(day=1), "last_day": archives.last_day(reviews.last_day),
+    }  # fmt: skip
+    row = conn.execute(query("log_halved"), between, prepare=False).fetchone()
+    return row or (lowest, highest + 1)
 
 
 def _windows(lowest: int, above: int, until: float) -> Iterator[tuple[int, int]]:

@@ -58,8 +58,14 @@ class Visitor:
         given = {"accept": "text/html", **(headers or {})}
         if hasattr(self, "_cookie"):
             given["cookie"] = self._cookie
-        self._connection.request(method, address, body, given)
-        answer = self._connection.getresponse()
+        try:
+            self._connection.request(method, address, body, given)
+            answer = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # The server hung up on a connection that was idle for long; as browsers do, it is tried once more.
+            self._connection.close()
+            self._connection.request(method, address, body, given)
+            answer = self._connection.getresponse()
         return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read()
 
     def timed(self, address: str, times: Times) -> bytes:

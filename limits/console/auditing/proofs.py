@@ -12,7 +12,7 @@ from limits import checkpoint, log_proof, merkle
 from limits.engine import replay_log, replay_words
 from limits.engine.deciding import code_version
 from limits.entry import record_digest
-from limits.errors import CheckpointError, EntryError, InputError, NotSealed
+from limits.errors import CheckpointError, EntryError, InputError, NotFound, NotSealed
 from limits.settings import Settings, seal_paths
 from limits.store import proving, seal_reading
 from limits.store.db import Connection
@@ -50,6 +50,8 @@ def prove(conn: Connection, settings: Settings, entry_id: int) -> Proof:
         found = log_proof.check_inclusion(made, keys)
     except NotSealed as error:
         return _nothing(entry_id, str(error), waits=True)
+    except NotFound:
+        raise
     except (EntryError, CheckpointError, InputError) as error:
         return _nothing(entry_id, str(error), waits=False)
     entry = bytes.fromhex(made["entry"])
