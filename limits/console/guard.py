@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import json
 import time
+import traceback
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -83,7 +84,7 @@ class Guard:
         except _Gone:
             out.status = 499
         except Exception as error:  # the last resort: told in one sentence, kept in the log
-            log.error("request failed", request=number, exc_info=error)
+            log.error("request failed", request=number, error=type(error).__qualname__, at=_frames(error))
             if out.started:
                 raise
             words = f"unexpected error; the server's log has it under {number}"
@@ -110,6 +111,13 @@ class Guard:
             await problem_response(request, without_answer())(scope, receive, out.send)
         else:
             await self._app(scope, _again(given, receive), out.send)
+
+
+def _frames(error: Exception) -> list[str]:
+    """Where it happened. Not its words: they may hold what is somebody's own."""
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]
 
 
 class _Gone(Exception):

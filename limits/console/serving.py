@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import uvicorn
@@ -10,7 +9,7 @@ import uvicorn
 from limits.console.app import create_app
 from limits.console.context import Context
 from limits.errors import SettingsError
-from limits.settings import Settings
+from limits.settings import Settings, is_loopback
 from limits.store.db import Database
 
 #: Seconds that requests under way have when the server is told to stop.
@@ -19,15 +18,17 @@ GRACE_SECONDS = 20
 
 def serve(database: Database, settings: Settings) -> None:
     """Serve the console until SIGTERM or SIGINT. SettingsError where the address cannot be had or may not be used."""
-    if not is_local(settings.web_host) and settings.oidc_issuer is None:
+    if not is_loopback(settings.web_host) and settings.oidc_issuer is None:
         raise SettingsError(
             f"LIMITS_WEB_HOST is {settings.web_host}, which others reach, and nobody could sign in but by links of "
             "this machine: set LIMITS_OIDC_ISSUER, LIMITS_OIDC_CLIENT_ID and LIMITS_WEB_URL, or leave the host out"
         )
+    context = Context(database, settings)
     listening = bind(settings.web_host, settings.web_port)
-    app = create_app(Context(database, settings))
+    app = create_app(context)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="on",
+        app, log_config=None, access_log=False, server_header=False, lifespan="on",
+        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
         timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
     )  # fmt: skip
     with listening:
@@ -47,16 +48,6 @@ def bind(host: str, port: int) -> socket.socket:
             f"{host} port {port} cannot be had: {error.strerror}; set LIMITS_WEB_PORT to another one"
         ) from None
     return made
-
-
-def is_local(host: str) -> bool:
-    """Whether nobody but this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def address(settings: Settings) -> str:
