@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from fastapi import Request
@@ -18,6 +18,7 @@ from limits.store.queries import query
 
 #: Whom a connection acts for. "approver" has the rights of operations, on the login of second persons.
 Login = Literal["console", "operations", "approver", "auditor", "monitor"]
+LOGINS: tuple[Login, ...] = get_args(Login)
 
 #: Connections of one login at most, and seconds to wait for one. Pages are quick; what takes long has its own.
 POOL_SIZE = 8

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
 import uvicorn
 
 from limits.console.app import create_app
-from limits.console.context import Context
+from limits.console.context import LOGINS, Context, role_of
 from limits.errors import SettingsError
 from limits.settings import Settings, is_loopback
 from limits.store.db import Database
@@ -16,23 +17,37 @@ from limits.store.db import Database
 GRACE_SECONDS = 20
 
 
-def serve(database: Database, settings: Settings) -> None:
-    """Serve the console until SIGTERM or SIGINT. SettingsError where the address cannot be had or may not be used."""
-    if not is_loopback(settings.web_host) and settings.oidc_issuer is None:
-        raise SettingsError(
-            f"LIMITS_WEB_HOST is {settings.web_host}, which others reach, and nobody could sign in but by links of "
-            "this machine: set LIMITS_OIDC_ISSUER, LIMITS_OIDC_CLIENT_ID and LIMITS_WEB_URL, or leave the host out"
-        )
-    context = Context(database, settings)
-    listening = bind(settings.web_host, settings.web_port)
+def serve(database: Database, settings: Settings, listening: Callable[[], None] = lambda: None) -> None:
+    """Serve the console until SIGTERM or SIGINT; calls ``listening`` when browsers can come.
+
+    SettingsError where the address cannot be had or may not be used; DatabaseError where a login lacks a role.
+    """
+    context = check(database, settings)
+    bound = bind(settings.web_host, settings.web_port)
     app = create_app(context)
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, lifespan="on",
         proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
         timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
     )  # fmt: skip
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    with bound:
+        bound.listen(config.backlog)
+        listening()
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def check(database: Database, settings: Settings) -> Context:
+    """The context, where these settings can be served and every login has its role; LimitsError says why not."""
+    if settings.oidc_issuer is None and not is_loopback(settings.web_host):
+        raise SettingsError(
+            f"LIMITS_WEB_HOST is {settings.web_host}, which others reach, and nobody could sign in but by links of "
+            "this machine: set LIMITS_OIDC_ISSUER, LIMITS_OIDC_CLIENT_ID and LIMITS_WEB_URL, or leave the host out"
+        )
+    context = Context(database, settings)
+    for login in LOGINS:
+        # Said now, with the grant that is missing, and not to the first person who needs it.
+        context.database(login).connect(role_of(login), "limits web").close()
+    return context
 
 
 def bind(host: str, port: int) -> socket.socket:
