@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from typing import TYPE_CHECKING, Annotated
 
@@ -148,7 +149,9 @@ def token_new(
     with common.database(settings) as database, database.connect("console", "limits web token") as conn:
         made, secret = tokens.make(conn, name, [one for one in tokens.SCOPES if one in scope], days, by)
     if json:
-        print_json({"token_id": made.token_id, "name": made.name, "secret": secret, "ends_at": made.ends_at})
+        print_json(
+            {"token_id": made.token_id, "name": made.name, "secret": secret, "ends_at": made.ends_at.isoformat()}
+        )
         return
     say(secret)
     note(f"token {made.token_id} of {name}, until {made.ends_at:%Y-%m-%d %H:%M} UTC; the log calls it: token {name}")
@@ -163,7 +166,11 @@ def token_list(json: common.Json = False) -> None:
     with common.database() as database, database.connect("console", "limits web token") as conn:
         rows = tokens.listing(conn, limit=500)
     if json:
-        print_json([vars(row) for row in rows])
+        plain = [
+            {name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in vars(row).items()}
+            for row in rows
+        ]
+        print_json(plain)
         return
     for row in rows:
         used = f"used {row.used_at:%Y-%m-%d %H:%M}" if row.used_at else "never used"

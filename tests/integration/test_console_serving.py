@@ -24,7 +24,8 @@ from limits.store.db import Connection, Database
 
 def limits(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "limits", *arguments]
-    return subprocess.run(command, env=environment(settings) | more, capture_output=True, text=True, timeout=120)
+    env = environment(settings) | more
+    return subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=120)
 
 
 def free_port() -> int:
