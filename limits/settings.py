@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     web_port: Annotated[int, Field(ge=1, le=65_535)] = 8321
     #: The address under which people reach the console, such as https://limits.example. None: host and port.
     web_url: Annotated[str, Field(max_length=1000, pattern=r"^https?://[^/\s]+/?$")] | None = None
+    #: Reverse proxies in front of the console, whose word counts for the address of who asks: addresses or networks.
+    web_proxies: Annotated[str, Field(max_length=1000)] | None = None
     #: Login of second persons in the console, with limits_operations. None: that of database_url; names alone differ.
     approver_database_url: str | None = None
     #: Login of the auditor's pages, with limits_auditor alone. None: that of database_url, acting as limits_auditor.
@@ -101,6 +103,13 @@ class Settings(BaseSettings):
         if url is not None and not url.startswith(("amqp://", "amqps://", "redis://", "rediss://")):
             raise ValueError("must start with amqp://, amqps://, redis:// or rediss://")
         return url
+
+    @field_validator("web_proxies")
+    @classmethod
+    def _is_networks(cls, proxies: str | None) -> str | None:
+        for one in (proxies or "").split(",") if proxies is not None else ():
+            ipaddress.ip_network(one.strip())  # ValueError says what is wrong
+        return proxies
 
     @field_validator("actor")
     @classmethod
@@ -152,16 +161,6 @@ class Settings(BaseSettings):
         return self.database_url is None
 
 
-def is_local(host: str) -> bool:
-    """Whether nobody but this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 @functools.cache
 def get_settings() -> Settings:
     """The settings of this process; SettingsError names the variable that cannot be used."""
@@ -196,6 +195,16 @@ def seal_paths(settings: Settings) -> SealPaths:
         settings.checkpoint_file or folder / "checkpoints",
         settings.public_keys or folder / "public_keys",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def home_dir(settings: Settings) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -72,3 +74,19 @@ def text_of(response: httpx.Response) -> str:
     """What a page says, without its tags and with single spaces."""
     inside = re.sub(r"<(script|style)\b.*?</\1>", " ", response.text, flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]+>", " ", inside).split())
+
+
+def together(act: Callable[[], Any], times: int) -> list[Any]:
+    """What ``act`` gives in as many threads that begin at once."""
+    gate, given = threading.Barrier(times), []
+
+    def run() -> None:
+        gate.wait()
+        given.append(act())
+
+    threads = [threading.Thread(target=run) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return given

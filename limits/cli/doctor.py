@@ -148,6 +148,8 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
         yield roles
     if schema.state == "fail":
         return
+    if settings.oidc_issuer is not None or settings.approver_database_url is not None:
+        yield _tried("console", lambda: _console(database, settings), "see the message")
     if "limits_monitor" in may and "limits_worker" not in may:
         from limits.cli import monitoring
 
@@ -166,6 +168,26 @@ def _database(database: Database, settings: Settings, packed_users: int | None) 
         yield from _reconciled(conn)
         yield _notices(conn)
         yield _tried("packed", lambda: _packed(conn, packed_users), "limits data pack --all")
+
+
+def _console(database: Database, settings: Settings) -> Finding:
+    """Whether the database can tell first and second persons of the console apart by their logins."""
+    from limits.store.db import Database
+
+    second = settings.approver_database_url
+    mend = "set LIMITS_APPROVER_DATABASE_URL to a login of its own with limits_operations"
+    if second is None:
+        says = (
+            "first and second persons come on one login, so the database refuses every approval, or tells them by name"
+        )
+        return Finding("console", "warn", says, mend)
+    logins = []
+    for one in (database, Database(second)):
+        with one.connect("operations", "limits doctor") as conn:
+            logins.append(conn.info.user)
+    if logins[0] == logins[1]:
+        return Finding("console", "warn", f"first and second persons both come on the login {logins[0]}", mend)
+    return Finding("console", "ok", f"first persons come on the login {logins[0]}, second persons on {logins[1]}")
 
 
 def _schema(pending: list[str]) -> Finding:

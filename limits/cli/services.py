@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from limits.cli import common, doctor, schedule
+from limits.cli import common, doctor, schedule, web
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -64,7 +64,7 @@ def scheduler_command() -> None:
 
 
 def up_command(concurrency: Concurrency = None) -> None:
-    """Run worker, scheduler and sealer together, until stopped; start again what dies."""
+    """Run worker, scheduler, sealer and the web console together, until stopped; start again what dies."""
     from limits.cli.supervise import Supervisor
     from limits.cli.working import command
     from limits.settings import get_settings, seal_paths
@@ -87,6 +87,11 @@ def up_command(concurrency: Concurrency = None) -> None:
             services.append(("sealer", command("log", "seal")))
         else:
             note("no key is here, so nothing is sealed here: limits log key new NAME, or limits log seal elsewhere")
+        why_not = web.why_not(database, settings)
+        if why_not is None:
+            services.append(("web", command("web", "--link")))
+        else:
+            note(f"reviews go on, and the console is not served: {why_not}")
         code = Supervisor(services).run()
     raise typer.Exit(code)
 

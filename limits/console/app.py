@@ -93,7 +93,7 @@ def _add_errors(app: FastAPI) -> None:
 
     handlers: dict[Any, Callable[[Request, Exception], Response]] = {
         LimitsError: refused, Problem: problem, RequestValidationError: unusable, HTTPException: http,
-        SignInNeeded: sign_in, UNHOLDABLE: no_value, **dict.fromkeys(TROUBLE, trouble),
+        SignInNeeded: sign_in, **dict.fromkeys(UNHOLDABLE, no_value), **dict.fromkeys(TROUBLE, trouble),
     }  # fmt: skip
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from fastapi import Request
 from psycopg_pool import ConnectionPool
 
+from limits.console.oidc import Provider
 from limits.settings import Settings
 from limits.store.db import Connection, Database, Role
 from limits.store.queries import query
 
 #: Whom a connection acts for. "approver" has the rights of operations, on the login of second persons.
 Login = Literal["console", "operations", "approver", "auditor", "monitor"]
+LOGINS: tuple[Login, ...] = get_args(Login)
 
 #: Connections of one login at most, and seconds to wait for one. Pages are quick; what takes long has its own.
 POOL_SIZE = 8
@@ -33,6 +35,8 @@ class Context:
         self._databases["auditor"] = _other(settings.auditor_database_url) or database
         self._pools: dict[Login, ConnectionPool] = {}
         self._lock = threading.Lock()
+        #: Where people sign in; None: by links of this machine.
+        self.provider = None if settings.oidc_issuer is None else Provider(settings)
         url = urlsplit(settings.web_url or "")
         #: Whether browsers reach us by TLS: cookies and headers say so then.
         self.secure = url.scheme == "https"
@@ -83,7 +87,12 @@ def _pool(database: Database, role: Role) -> ConnectionPool:
         min_size=0,
         max_size=POOL_SIZE,
         timeout=POOL_SECONDS,
-        kwargs={"autocommit": True, "client_encoding": "UTF8", "application_name": f"limits web {role}"},
+        kwargs={
+            **database.patience,
+            "autocommit": True,
+            "client_encoding": "UTF8",
+            "application_name": f"limits web {role}",
+        },
         configure=configure,
         check=ConnectionPool.check_connection,
         open=True,

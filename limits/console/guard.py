@@ -10,6 +10,7 @@ import hashlib
 import ipaddress
 import json
 import time
+import traceback
 import uuid
 from typing import Any
 from urllib.parse import urlsplit
@@ -85,7 +86,7 @@ class Guard:
             except _Gone:
                 out.status = 499
             except Exception as error:  # the last resort: told in one sentence, kept in the log
-                log.error("request failed", request=number, exc_info=error)
+                log.error("request failed", request=number, error=type(error).__qualname__, at=_frames(error))
                 out.status = 500
                 if out.started:
                     raise
@@ -121,6 +122,13 @@ def _tell(request: Request, method: str, status: int, seconds: float) -> None:
         "request", request=request.scope["limits.request"], method=method, **told, status=status,
         kind=who.kind if who else "nobody", seconds=round(seconds, 4),
     )  # fmt: skip
+
+
+def _frames(error: Exception) -> list[str]:
+    """Where it happened. Not its words: they may hold what is somebody's own."""
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]
 
 
 class _Gone(Exception):

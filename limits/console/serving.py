@@ -3,38 +3,51 @@
 from __future__ import annotations
 
 import socket
-import threading
+from collections.abc import Callable
 
 import uvicorn
 
-from limits import risk
 from limits.console.app import create_app
-from limits.console.context import Context
+from limits.console.context import LOGINS, Context, role_of
 from limits.errors import SettingsError
-from limits.settings import Settings, is_local
+from limits.settings import Settings, is_loopback
 from limits.store.db import Database
 
 #: Seconds that requests under way have when the server is told to stop.
 GRACE_SECONDS = 20
 
 
-def serve(database: Database, settings: Settings) -> None:
-    """Serve the console until SIGTERM or SIGINT. SettingsError where the address cannot be had or may not be used."""
-    if not is_local(settings.web_host) and settings.oidc_issuer is None:
+def serve(database: Database, settings: Settings, listening: Callable[[], None] = lambda: None) -> None:
+    """Serve the console until SIGTERM or SIGINT; calls ``listening`` when browsers can come.
+
+    SettingsError where the address cannot be had or may not be used; DatabaseError where a login lacks a role.
+    """
+    context = check(database, settings)
+    bound = bind(settings.web_host, settings.web_port)
+    app = create_app(context)
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="on",
+        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
+        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
+    )  # fmt: skip
+    with bound:
+        bound.listen(config.backlog)
+        listening()
+        uvicorn.Server(config).run(sockets=[bound])
+
+
+def check(database: Database, settings: Settings) -> Context:
+    """The context, where these settings can be served and every login has its role; LimitsError says why not."""
+    if settings.oidc_issuer is None and not is_loopback(settings.web_host):
         raise SettingsError(
             f"LIMITS_WEB_HOST is {settings.web_host}, which others reach, and nobody could sign in but by links of "
             "this machine: set LIMITS_OIDC_ISSUER, LIMITS_OIDC_CLIENT_ID and LIMITS_WEB_URL, or leave the host out"
         )
-    listening = bind(settings.web_host, settings.web_port)
-    app = create_app(Context(database, settings))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, lifespan="on",
-        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
-    )  # fmt: skip
-    # What decides is compiled or loaded meanwhile, so that the first what-if does not wait for it.
-    threading.Thread(target=risk.warm, name="warm", daemon=True).start()
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
+    context = Context(database, settings)
+    for login in LOGINS:
+        # Said now, with the grant that is missing, and not to the first person who needs it.
+        context.database(login).connect(role_of(login), "limits web").close()
+    return context
 
 
 def bind(host: str, port: int) -> socket.socket:

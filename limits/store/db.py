@@ -28,7 +28,7 @@ Connection = psycopg.Connection[Any]
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 
 #: What a value raises that the database cannot hold, such as a text with a character of code 0.
-UNHOLDABLE = psycopg.DataError
+UNHOLDABLE = (psycopg.DataError, psycopg.errors.CheckViolation)
 
 #: Seconds to wait for an answer, and how soon a peer that vanished is noticed, unless the URL says otherwise.
 PATIENCE: dict[str, Any] = {
@@ -61,6 +61,11 @@ class Database:
         host, port = self._parts.get("host", "localhost"), self._parts.get("port", "5432")
         return f"the database {self._parts.get('dbname', '')} on {host}:{port}"
 
+    @property
+    def patience(self) -> dict[str, Any]:
+        """How long connections wait, where the URL does not say."""
+        return {key: value for key, value in PATIENCE.items() if key not in self._parts}
+
     def connect(self, role: Role, application_name: str, *, autocommit: bool = True) -> Connection:
         """A new connection that acts as ``limits_<role>``; as "owner" with the login's own rights."""
         try:
@@ -83,9 +88,8 @@ class Database:
         return conn
 
     def _connect(self, application_name: str) -> Connection:
-        given = {key: value for key, value in PATIENCE.items() if key not in self._parts}
         return psycopg.connect(
-            self.url, application_name=application_name, client_encoding="UTF8", autocommit=True, **given
+            self.url, application_name=application_name, client_encoding="UTF8", autocommit=True, **self.patience
         )
 
 

@@ -61,7 +61,7 @@ def test_each_role_is_let_in_where_the_matrix_says(site: Site, role: Role | None
     client = person.client if person else site.nobody()
     wrong = []
     for name, _ in routes():
-        if name in OPEN or name == "POST /sign-out":
+        if name in OPEN or name.startswith("POST /sign-out"):
             continue
         method, path = name.split(" ")
         headers = {"idempotency-key": "k"} | ({"x-csrf-token": person.csrf} if person else {})

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 ONE_SHOT = {"migrate", "logins"}
-OURS = {"migrate", "worker", "scheduler", "sealer"}
+OURS = {"migrate", "worker", "scheduler", "sealer", "web"}
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 
@@ -49,14 +49,17 @@ def test_nothing_starts_before_what_it_needs_is_healthy() -> None:
 def test_no_secret_stands_in_the_file(name: str) -> None:
     for key, value in SERVICES[name].get("environment", {}).items():
         if re.search(r"PASS|SECRET|TOKEN|KEY", key):
-            assert re.fullmatch(r"\$\{[A-Z_]+:\?[^}]*\}", value), f"{name}: {key} must come from outside"
+            # What the identity provider gave may be nothing: PKCE alone, then.
+            outside = r"\$\{LIMITS_OIDC_CLIENT_SECRET:-\}|\$\{[A-Z_]+:\?[^}]*\}"
+            assert re.fullmatch(outside, value), f"{name}: {key} must come from outside"
         for password in re.findall(r"://[^:/@]+:([^@]+)@", value):
             assert re.fullmatch(r"\$\{[A-Z_]+:\?\}", password), f"{name}: the password in {key} must come from outside"
 
 
 def test_each_secret_says_what_to_do_where_it_is_missing() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    for name in ("POSTGRES_PASSWORD", "WORKER_PASSWORD", "SEALER_PASSWORD", "RABBITMQ_PASSWORD"):
+    for who in ("POSTGRES", "WORKER", "SEALER", "RABBITMQ", "WEB", "APPROVER", "AUDITOR"):
+        name = f"{who}_PASSWORD"
         assert f"${{{name}:?set {name}," in text
 
 
@@ -65,7 +68,10 @@ def test_containers_have_no_more_rights_than_they_need(name: str) -> None:
     service = SERVICES[name]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
-    assert "ports" not in service, "nothing is open to the outside"
+    ports = ["127.0.0.1:8321:8321"] if name == "web" else []
+    assert service.get("ports", []) == ports, (
+        "nothing is open to the outside; a proxy on this machine finds the console"
+    )
     if name in OURS | ONE_SHOT:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -97,6 +103,20 @@ def test_the_sealer_has_a_login_and_files_of_its_own() -> None:
     assert sealer["volumes"] == [f"sealer:{home}"] and f"--owner=limits --group=limits --mode=0700 {home}" in DOCKERFILE
     others = [service for name, service in SERVICES.items() if name != "sealer"]
     assert not any("sealer:" in volume for service in others for volume in service.get("volumes", []))
+
+
+def test_the_console_tells_first_persons_second_persons_and_auditors_apart_by_login() -> None:
+    web, made = SERVICES["web"]["environment"], SERVICES["logins"]["command"][0]
+    logins = {
+        name: re.match(r"postgresql://(\w+):", url)[1] for name, url in web.items() if name.endswith("DATABASE_URL")
+    }  # type: ignore[index]
+    assert len(set(logins.values())) == 3
+    granted = dict(re.findall(r"GRANT ([\w, ]+) TO (\w+);", made))
+    rights = {login: set(roles.split(", ")) for roles, login in granted.items()}
+    assert rights[logins["LIMITS_DATABASE_URL"]] == {"limits_console", "limits_operations", "limits_monitor"}
+    assert rights[logins["LIMITS_APPROVER_DATABASE_URL"]] == {"limits_operations"}
+    assert rights[logins["LIMITS_AUDITOR_DATABASE_URL"]] == {"limits_auditor"}
+    assert SERVICES["web"]["profiles"] == ["web"], "it has nobody to sign in before a provider is named"
 
 
 def test_the_image_is_built_from_the_lock_and_runs_without_rights() -> None:

@@ -1,7 +1,9 @@
-"""Who may come in: sessions of people, tokens of machines, and signing in at an identity provider."""
+"""Who may come in: sessions of people and tokens of machines. Signing in stands in ``signing_in.py``, ``oidc.py``."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: list[APIRouter] = []
+from limits.console.access import api, pages
+
+ROUTERS: list[APIRouter] = [pages.router, api.router]

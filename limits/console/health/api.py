@@ -18,7 +18,7 @@ from limits.console.health.exporting import Requests
 from limits.console.health.progress import Check, Health, Progress
 from limits.console.problems import Problem
 from limits.errors import LimitsError, MigrationError
-from limits.settings import is_local
+from limits.settings import is_loopback
 from limits.store import metrics, migrate
 from limits.store.metrics import Everything
 
@@ -129,7 +129,7 @@ def _ready(context: Context) -> None:
 def _from_here(request: Request) -> bool:
     """Whether this machine asks, and not a proxy on it for somebody else."""
     passed_on = {"forwarded", "x-forwarded-for", "x-real-ip"} & set(request.headers)
-    return request.client is not None and not passed_on and is_local(request.client.host)
+    return request.client is not None and not passed_on and is_loopback(request.client.host)
 
 
 def _sentence(error: LimitsError) -> str:
