@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Literal, cast
 from urllib.parse import urlsplit
@@ -31,11 +32,12 @@ class Context:
         self._databases["approver"] = _other(settings.approver_database_url) or database
         self._databases["auditor"] = _other(settings.auditor_database_url) or database
         self._pools: dict[Login, ConnectionPool] = {}
+        self._lock = threading.Lock()
         url = urlsplit(settings.web_url or "")
         #: Whether browsers reach us by TLS: cookies and headers say so then.
         self.secure = url.scheme == "https"
         #: The names we answer to, so that a name of another site that leads here opens nothing.
-        self.hosts = {"127.0.0.1", "localhost", "[::1]", settings.web_host, url.hostname or "localhost"}
+        self.hosts = {"localhost", settings.web_host.lower(), (url.hostname or "localhost").lower()}
 
     def database(self, login: Login) -> Database:
         """For functions of the engine that connect by themselves."""
@@ -44,9 +46,10 @@ class Context:
     @contextlib.contextmanager
     def connect(self, login: Login) -> Iterator[Connection]:
         """A pooled connection, autocommit, with the rights of that login's role."""
-        pool = self._pools.get(login)
-        if pool is None:
-            pool = self._pools.setdefault(login, _pool(self._databases[login], role_of(login)))
+        with self._lock:
+            if login not in self._pools:
+                self._pools[login] = _pool(self._databases[login], role_of(login))
+            pool = self._pools[login]
         with pool.connection() as conn:
             yield conn
 

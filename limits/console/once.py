@@ -48,16 +48,13 @@ def once(
     Errors of the product are kept as answers too.
     """
     body = request.model_dump(mode="json") if isinstance(request, BaseModel) else dict(request)
-    digest = hashlib.sha256(json.dumps([what, body], sort_keys=True).encode()).digest()
+    digest = hashlib.sha256(json.dumps([what, body], sort_keys=True, default=str).encode()).digest()
     names = {"actor": who.actor, "key": key, "digest": digest}
-    with context.connect("console") as conn:
-        begun = conn.execute(query("console_key_begin"), names).fetchone()
-        if begun is None:
-            row = conn.execute(query("console_key_get"), names).fetchone()
-            if row is not None:
-                answer = _known(row, digest, known_below)
-                if answer is not None:
-                    return _told(answer)
+    there = _begin(context, names)
+    if there is not None:
+        answer = _known(there, digest, known_below)
+        if answer is not None:
+            return _told(answer)
     try:
         answer = {"result": act()}
     except (LimitsError, Problem) as error:
@@ -73,6 +70,19 @@ def once(
     with context.connect("console") as conn:
         conn.execute(query("console_key_end"), names | {"answer": json.dumps(answer)})
     return _told(answer)
+
+
+def _begin(context: Context, names: dict[str, Any]) -> tuple[bytes, Any] | None:
+    """None where the key is ours from now on; else what is there of it."""
+    with context.connect("console") as conn:
+        for _ in range(3):
+            if conn.execute(query("console_key_begin"), names).fetchone() is not None:
+                return None
+            row: tuple[bytes, Any] | None = conn.execute(query("console_key_get"), names).fetchone()
+            if row is not None:
+                return row
+            # Given back between the two, because nothing had been done: it can be had again.
+    raise Problem(409, "key-busy", "other requests with this key are under way; send it again in a moment")
 
 
 def _known(row: tuple[bytes, Any], digest: bytes, known_below: bool) -> dict[str, Any] | None:

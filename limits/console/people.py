@@ -52,7 +52,8 @@ def principal_of(request: Request) -> Principal:
     if found is not None:
         return found
     if request.url.path.startswith("/v1/"):
-        raise Problem(401, "sign-in-needed", "sign in, or send a token: Authorization: Bearer ...")
+        words = "sign in, or send a token: Authorization: Bearer ..."
+        raise Problem(401, "sign-in-needed", words, headers={"www-authenticate": "Bearer"})
     raise SignInNeeded
 
 

@@ -60,6 +60,12 @@ def problem_of(error: errors.LimitsError) -> Problem:
     raise AssertionError("LimitsError stands last in STATUS")
 
 
+def without_answer() -> Problem:
+    """The problem where the connection to the database was lost, or none was free."""
+    words = "the database does not answer, or is too busy; try again in a moment"
+    return Problem(503, "database-unavailable", words, headers={"retry-after": "5"})
+
+
 #: What every operation of the API may answer, for its OpenAPI document.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     status: {
@@ -73,6 +79,9 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         404: "Not there.",
         409: "Refused: what is there does not allow it.",
         410: "In an archive file.",
+        413: "The body is too large.",
+        415: "The body is not JSON.",
+        421: "Asked for under another name than the server's.",
         422: "A value that cannot be used.",
         429: "Too many requests.",
         503: "The database or the broker does not answer.",

@@ -10,6 +10,8 @@ import time
 from collections import OrderedDict
 
 PER_MINUTE = 600
+#: Of everybody together who comes from one address and did not sign in.
+NOBODY_PER_MINUTE = 300
 #: Buckets kept; the one used longest ago goes first, and it is full again by then.
 MOST = 10_000
 

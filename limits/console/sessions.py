@@ -38,9 +38,10 @@ def begin(conn: Connection, actor: str, roles: Iterable[Role], how: str) -> str:
     return secret
 
 
-def of(conn: Connection, secret: str) -> Principal | None:
-    """Who the session of that secret belongs to, and that it is in use; None where it is over or never was."""
-    row = conn.execute(query("console_session_use"), {"hash": hashed(secret), "idle": IDLE}).fetchone()
+def of(conn: Connection, secret: str, *, renew: bool = True) -> Principal | None:
+    """Who the session of that secret belongs to; None where it is over or never was. ``renew``: it is in use."""
+    values = {"hash": hashed(secret), "idle": IDLE, "renew": renew}
+    row = conn.execute(query("console_session_use"), values).fetchone()
     if row is None:
         return None
     actor, roles, csrf = row

@@ -27,6 +27,9 @@ Connection = psycopg.Connection[Any]
 #: ended the connection of a process that had been stopped inside a transaction, which is no OperationalError.
 TROUBLE = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 
+#: What a value raises that the database cannot hold, such as a text with a character of code 0.
+UNHOLDABLE = psycopg.DataError
+
 #: Seconds to wait for an answer, and how soon a peer that vanished is noticed, unless the URL says otherwise.
 PATIENCE: dict[str, Any] = {
     "connect_timeout": "10",

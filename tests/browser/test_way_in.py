@@ -62,7 +62,7 @@ def test_every_place_is_reached_by_keys(sign_in: Callable[..., Page]) -> None:
     page.keyboard.press("/")
     assert focused(page) == "schedule"
     page.keyboard.type("gr")  # in a field, keys are letters
-    expect(page.get_by_label("Schedule")).to_have_value("gr")
+    expect(page.get_by_label("Schedule", exact=True)).to_have_value("gr")
     page.keyboard.press("Escape")
     page.goto("/nowhere")
     page.keyboard.press("g")
