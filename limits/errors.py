@@ -144,6 +144,10 @@ class DeliveryFailed(LimitsError):
     """A message that could not be handed over: it waits for the next time."""
 
 
+class DeliveryStopped(LimitsError):
+    """Whoever takes messages takes none now: all wait for the next time."""
+
+
 class SealError(LimitsError):
     """Nothing can be sealed: key, file of checkpoints and database do not fit together, and how to mend that."""
 

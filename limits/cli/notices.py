@@ -122,7 +122,7 @@ def _sender(settings: Settings, to: Path | None, command: str | None) -> Sender:
         return engine.ToCommand(command)
     if settings.outbox is None:
         raise typer.BadParameter("nowhere to deliver to: add --to or --command, or set LIMITS_OUTBOX")
-    return engine.sender_for(settings.outbox)
+    return engine.sender_for(settings.outbox, secret=settings.webhook_secret)
 
 
 def _say(done: Delivery, sender: Sender) -> None:
