@@ -223,7 +223,7 @@ def _check_webhook(url: str) -> None:
         host, parts = "", urlsplit("")
     if not host or parts.fragment or parts.username or parts.password or re.search(r"[\s\x00-\x1f]", url):
         raise ValueError("must be https://HOST/PATH with no user, no password and no # in it")
-    if parts.scheme == "http" and not is_local(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError("must be https://...: http:// is for this machine alone, such as http://127.0.0.1:8080/")
 
 

@@ -27,7 +27,7 @@ import httpx
 
 from limits import __version__
 from limits.errors import DeliveryFailed, DeliveryStopped, SettingsError
-from limits.settings import is_local, webhook_keys
+from limits.settings import is_loopback, webhook_keys
 
 #: How long a receiver may take for one message, in seconds, from the first byte to the last: less than a service is
 #: given to stop.
@@ -58,7 +58,7 @@ class ToWebhook:
         parts = urlsplit(url)
         # Path and query may hold what is nobody's business.
         self.name = f"webhook:{parts.scheme}://{parts.netloc}"
-        self._local = is_local(parts.hostname or "")
+        self._local = is_loopback(parts.hostname or "")
         self._client = self._new_client()
         self._late = 0
 
