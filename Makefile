@@ -8,7 +8,7 @@ BIN := .venv/bin
 JOBS ?= 4
 # What Python compiles is kept in .venv, also where the caller's environment forbids __pycache__: the tests start
 # many hundred processes.
-KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/.venv/pycache'
+KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX="$$PWD/.venv/pycache"
 
 help:
 	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'

@@ -75,6 +75,7 @@ def profile(dice: random.Random) -> dict[str, object]:
 def pay_monthly(conn: Connection, dice: random.Random, user_id: int, opened: dt.date) -> None:
     """Statements on one day of the month, paid in time, late, in part or not at all."""
     day, issued, reports = dice.randrange(1, 32), opened, dice.random() < 0.3
+    incomes = []
     while issued <= LAST:
         due = issued + dt.timedelta(days=dice.choice([0, 10, 20, 20, 20]))
         minimum = dice.choice([0, 100, 100, 100])
@@ -85,10 +86,12 @@ def pay_monthly(conn: Connection, dice: random.Random, user_id: int, opened: dt.
         for _ in range(dice.choice([0, 1, 1, 1, 2])):
             paid = due + dt.timedelta(days=dice.choice([-15, -3, -1, 0, 0, 1, 2, 40]))
             builders.add_repayment(conn, user_id, max(paid, opened), dice.choice([50, 100, 105, 111, 2_000]))
-        builders.add_events(conn, user_id, "income", [(issued, dice.choice([1, 5_000, 2**31]))])
+        incomes.append((issued, dice.choice([1, 5_000, 2**31])))
         month = (issued.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
         length = ((month + dt.timedelta(days=31)).replace(day=1) - month).days
         issued = month.replace(day=min(day, length))
+    if incomes:
+        builders.add_events(conn, user_id, "income", incomes)
 
 
 def _statement(conn: Connection, dice: random.Random, user_id: int) -> None:
