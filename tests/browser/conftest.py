@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from psycopg import sql
 
 from limits.console import sessions
@@ -28,6 +28,9 @@ from tests.console_world import World
 
 #: The database that `limits web` has where it is told of none: that of the embedded server.
 NAME, KEPT = "limits", "limits_console_world"
+
+# Machines are busy: what a page shows may take its time.
+expect.set_options(timeout=20_000)
 
 SignIn = Callable[..., Page]
 
@@ -106,7 +109,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Callable[[], Page]]:
             base_url=site.address, viewport={"width": width, "height": height}, color_scheme="light", locale="en-GB",
             timezone_id="UTC", reduced_motion="reduce",
         )  # fmt: skip
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         watched.append(Watch(page, site.address))

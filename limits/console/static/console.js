@@ -97,6 +97,15 @@ for (const button of document.querySelectorAll("[data-try]")) button.addEventLis
   field.focus({ preventScroll: true });
 });
 
+// What is wider than its place can be scrolled by keys.
+const wide = new ResizeObserver((changed) => {
+  for (const { target } of changed) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else if (!target.hasAttribute("role")) target.removeAttribute("tabindex");
+  }
+});
+for (const element of document.querySelectorAll(".scroll, pre")) wide.observe(element);
+
 // Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
 let before = "";
 document.addEventListener("keydown", (event) => {
