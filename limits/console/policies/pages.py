@@ -62,7 +62,7 @@ def edit_page(
     if begin:
         with context.connect("operations") as conn:
             text = answers.by_name(conn, begin).text
-    return _edit(request, text)
+    return _edit(request, text, begun=begin)
 
 
 @router.post("/edit/check")
@@ -151,6 +151,7 @@ def _edit(request: Request, text: str, **more: Any) -> HTMLResponse:
     shown: dict[str, Any] = {
         "policy": None, "difference": None, "mistakes": [], "made": None, "drawn": None, "trouble": "",
         "asked": {"as_of": today().isoformat(), "last": "3"},
+        "begun": more["policy"].pack if more.get("policy") else "",
     }  # fmt: skip
     values = shown | more | {
         "text": text, "packs": policies.pack_names(), "key": new_key(), "most": trying.MOST_REVIEWS,

@@ -25,7 +25,7 @@ MOST_DECISIONS = 100_000
 #: Past reviews beside the date itself.
 MOST_REVIEWS = 24
 #: Simulations at a time in one process, and how long one more waits for its turn.
-AT_ONCE, WAIT_SECONDS = 1, 20.0
+AT_ONCE, WAIT_SECONDS = 1, 5.0
 _turns = threading.BoundedSemaphore(AT_ONCE)
 
 
