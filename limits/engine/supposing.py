@@ -123,6 +123,11 @@ def explain_from(known: Evidence, entry: LogEntry) -> Explained:
     return Explained(found, same)
 
 
+def lifting(conn: Connection, user: Portfolio, policy: Policy) -> Counterfactuals:
+    """What would lift the limit of a user who is loaded, decided as of the day that the user is loaded for."""
+    return counterfactuals(user, policy, model_on(conn, policy, user.as_of))
+
+
 def policy_kept(conn: Connection, policy_hash: bytes) -> Policy:
     """A policy that has decided, by its hash."""
     return _parsed(policies.load_policy(conn, policy_hash))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -54,8 +55,10 @@ def test_the_page_says_why_and_marks_every_change_and_the_ceiling_that_binds(sit
     assert f"{major(entry.limit_after_minor, 2)} CNY" in said
     assert page.text.count('class="bar binding"') == 1
     for change in (one for one in log.page(conn, log.LogFilter(user_id=1), limit=9) if one.action):
-        assert f'<a href="/log/{change.entry_id}"><circle class="mark {change.outcome}"' in page.text
-    assert "the balance" not in said and "style=" not in page.text and "onclick" not in page.text
+        mark = rf'<a href="/log/{change.entry_id}" aria-label="([^"]+)"><circle class="mark {change.outcome}"'
+        (words,) = re.findall(mark, page.text)
+        assert str(change.as_of) in words and log.reason_text(change.reasons[0]) in words
+    assert "style=" not in page.text and "onclick" not in page.text
     chinese = site.person("risk").get("/users/1?lang=zh").text
     assert log.reason_text(entry.reasons[0], "zh") in chinese
 
@@ -112,6 +115,20 @@ def test_what_if_answers_as_the_command_does_and_writes_nothing(
     for body in ({"changes": ["nothing"]}, {"changes": ["inflow=\x00"]}, {"changes": ["inflow=+1%"] * 31}, {}):
         assert person.write("/v1/users/1/whatif", body).status_code == 422, body
     assert conn.execute("SELECT count(*), max(entry_id) FROM limits.adjustment_log").fetchone() == before
+
+
+def test_what_would_lift_the_limit_today_is_what_the_what_if_of_today_says(site: Site, conn: Connection) -> None:
+    builders.add_steady_user(conn, 6, credit_limit=500_000, observed_from=dt.date(2024, 7, 1), raise_consent=False)
+    builders.refresh(conn)
+    person = site.person("operations")
+    page = person.get("/users/6").text  # never decided: nothing but today
+    tries = re.findall(r'data-try="w-(\w+)" data-value="([^"]+)"', page)
+    assert tries
+    limit = person.write("/v1/users/6/whatif", {"changes": []}).json()["before"]["limit_after_minor"]
+    for name, value in tries:
+        assert f'id="w-{name}"' in page
+        part = text_of(person.post("/users/6/whatif", {name: value}))
+        assert "Difference +" in part, (name, value, part, limit)
 
 
 def test_a_user_who_was_not_decided_has_a_page_and_an_answer_to_what_if(site: Site, conn: Connection) -> None:

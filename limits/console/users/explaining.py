@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from limits import explanation
 from limits.capacity import Method
 from limits.console.users.answers import DecisionAnswer, OverrideAnswer
+from limits.counterfactual import Counterfactuals
 from limits.engine.foreseeing import score_from
 from limits.engine.scoring import Score, Scores
-from limits.engine.supposing import Evidence, Explained, evidence, explain_from
+from limits.engine.supposing import Evidence, evidence, explain_from
 from limits.errors import InArchive, LimitsError, NotFound, RiskModelError, SnapshotError
 from limits.portfolio import UNBOUNDED, UNKNOWN, Portfolio
 from limits.reasons import Reason
@@ -221,7 +222,9 @@ def counterfactuals_of(entry: LogEntry, known: Evidence, language: str) -> Count
     """What would lift the limit that the entry set."""
     made = explain_from(known, entry)
     found = made.found
-    texts, for_user = (sentences_of(made, entry, language, for_user=one) for one in (False, True))
+    texts, for_user = (
+        sentences_of(found, entry.currency, entry.exponent, language, for_user=one) for one in (False, True)
+    )
     return CounterfactualsAnswer(
         user_id=entry.user_id, entry_id=entry.entry_id, currency=entry.currency, exponent=entry.exponent,
         same_as_logged=made.same, limit_after_minor=found.limit_after,
@@ -245,11 +248,13 @@ def counterfactuals_of(entry: LogEntry, known: Evidence, language: str) -> Count
     )  # fmt: skip
 
 
-def sentences_of(made: Explained, entry: LogEntry, language: str, *, for_user: bool) -> Sentences:
-    """The counterfactuals in words."""
-    texts = [one.change.text(entry.currency).partition("=") for one in made.found.single]
-    found = told(made.found, entry.currency, entry.exponent, language, for_user=for_user)
-    return Sentences(inputs=[(name, value.removesuffix("%")) for name, _, value in texts], **vars(found))
+def sentences_of(
+    found: Counterfactuals, currency: str, exponent: int, language: str, *, for_user: bool = False
+) -> Sentences:
+    """Counterfactuals in words."""
+    texts = [one.change.text(currency).partition("=") for one in found.single]
+    words = told(found, currency, exponent, language, for_user=for_user)
+    return Sentences(inputs=[(name, value.removesuffix("%")) for name, _, value in texts], **vars(words))
 
 
 def _lines(text: Sentences) -> list[str]:

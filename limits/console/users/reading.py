@@ -30,7 +30,7 @@ from limits.console.users.flowing import CashFlowAnswer, cash_flow_of
 from limits.console.users.standing import Look, page_of_user
 from limits.console.users.supposing import WhatIfAnswer, what_if
 from limits.engine.asking import policy_for, today
-from limits.engine.supposing import Evidence, explain_from, policy_kept
+from limits.engine.supposing import Evidence, explain_from, lifting, policy_kept
 from limits.errors import ErasureRefused, NotFound, PolicyError, ReviewRefused
 from limits.policy import Policy
 from limits.portfolio import Portfolio
@@ -117,13 +117,17 @@ def found(context: Context, reference: str) -> FoundUsers:
 
 @dataclass(frozen=True)
 class Whole:
-    """All that the page of a user shows. What is not known is None, and ``unknown`` says why."""
+    """All that the page of a user shows. What is not known is None, and ``unknown`` says why.
+
+    counterfactuals, for_user: of the newest decision, as it was made. now: of one that would be made today.
+    """
 
     seen: Look
     user: UserPage
     explanation: Explanation | None
     counterfactuals: Sentences | None
     for_user: Sentences | None
+    now: Sentences | None
     same: bool
     flow: CashFlowAnswer | None
     policy: Policy | None
@@ -145,14 +149,19 @@ def whole(context: Context, user_id: int, language: str) -> Whole:
             if isinstance(known, Evidence):
                 made = explain_from(known, entry)
                 same = made.same
-                inside, for_user = (sentences_of(made, entry, language, for_user=one) for one in (False, True))
+                inside, for_user = (
+                    sentences_of(made.found, entry.currency, entry.exponent, language, for_user=one)
+                    for one in (False, True)
+                )
         policy, unknown = _policy_or_why(conn, context, seen)
-        flow = None
+        flow = now = None
         if seen.portfolio is not None and policy is not None:
-            flow = cash_flow_of(seen.portfolio, policy, seen.state.exponent or 0, language)
+            exponent = seen.state.exponent or 0
+            flow = cash_flow_of(seen.portfolio, policy, exponent, language)
+            now = sentences_of(lifting(conn, seen.portfolio, policy), policy.currency, exponent, language)
         return Whole(
             seen=seen, user=page_of_user(conn, seen, language), explanation=explanation, counterfactuals=inside,
-            for_user=for_user, same=same, flow=flow, policy=policy,
+            now=now, for_user=for_user, same=same, flow=flow, policy=policy,
             unknown=known if isinstance(known, str) else unknown,
             decisions=_first_page(conn, user_id, language),
         )  # fmt: skip
