@@ -49,14 +49,20 @@ Pack = Annotated[
     str,
     StringConstraints(max_length=64),
     AfterValidator(_pack),
-    Field(description="A policy pack that comes with the product, by name.", examples=["cz"]),
+    Field(
+        description="A policy pack that comes with the product, by name.",
+        examples=["cz"],
+        json_schema_extra={"enum": list(policies.pack_names())},
+    ),
 ]
 
 
 class Amount(BaseModel):
     """An amount: as text with its currency, or in whole minor units beside the currency."""
 
-    amount: str | None = Field(None, max_length=40, examples=["95000 CZK"])
+    amount: str | None = Field(
+        None, max_length=40, examples=["95000 CZK"], description="Digits, a space, the currency."
+    )
     amount_minor: int | None = Field(None, ge=0, le=LARGEST_MINOR)
     currency: str | None = Field(None, pattern="^[A-Z]{3}$")
 
