@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 720, 240
+BARS_WIDTH = 460
 LEFT, RIGHT, TOP, BOTTOM = 76, 12, 12, 28
 
 
@@ -140,32 +141,39 @@ def histogram(
     return _svg(title, description, parts, height)
 
 
-def bars(
-    title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "", label: int = 210
-) -> Markup:
-    """Rows of bars from the left; ``at`` draws a line across all, such as the limit of today. ``label``: its room."""
+def bars(title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "") -> Markup:
+    """Rows of bars from the left, each below its words; ``at`` draws a line across all, such as the limit of today.
+
+    Narrower than the other charts: words of any length have room, also in a third of a page and on a phone.
+    """
     if not rows:
-        return _svg(title, description, [], 60, empty=True)
-    tall, words = 26, 150
-    height = TOP + tall * len(rows) + (18 if at_words else 6)
+        return _svg(title, description, [], 60, empty=True, width=BARS_WIDTH)
+    tall = 36
+    height = TOP + tall * len(rows) + (18 if at_words else 4)
     top = max([row.value for row in rows] + [at or 0.0]) or 1.0
-    x_at = _scale(0, top, label, WIDTH - words)
+    x_at = _scale(0, top, 2, BARS_WIDTH - 2)
     parts = []
     for k, row in enumerate(rows):
         y = TOP + k * tall
-        text = f'<text class="label" x="{label - 8}" y="{y + 16}" text-anchor="end">{escape(row.label)}</text>'
+        text = f'<text class="label" x="2" y="{y + 10}">{escape(row.label)}</text>'
         parts.append(f'<a href="{escape(row.href)}">{text}</a>' if row.href else text)
-        wide = max(1.0, x_at(max(0.0, row.value)) - label)
+        wide = max(1.0, x_at(max(0.0, row.value)) - 2)
         parts.append(
-            f'<rect class="bar {escape(row.kind)}" x="{label}" y="{y + 4}" width="{wide:.1f}" '
-            f'height="{tall - 10}"><title>{escape(row.label)}: {escape(row.words)}</title></rect>'
+            f'<rect class="bar {escape(row.kind)}" x="2" y="{y + 15}" width="{wide:.1f}" height="11">'
+            f"<title>{escape(row.label)}: {escape(row.words)}</title></rect>"
         )
-        parts.append(f'<text class="value" x="{WIDTH - 4}" y="{y + 16}" text-anchor="end">{escape(row.words)}</text>')
+        parts.append(
+            f'<text class="value" x="{BARS_WIDTH - 2}" y="{y + 10}" text-anchor="end">{escape(row.words)}</text>'
+        )
     if at is not None:
         x = x_at(at)
-        parts.append(f'<line class="at" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{TOP + tall * len(rows)}"/>')
-        parts.append(f'<text class="at" x="{x:.1f}" y="{height - 4}" text-anchor="middle">{escape(at_words)}</text>')
-    return _svg(title, description, parts, height)
+        parts += [
+            f'<line class="at" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP + k * tall + 12}" y2="{TOP + k * tall + 29}"/>'
+            for k in range(len(rows))
+        ]
+        anchor = "start" if x < 60 else "end" if x > BARS_WIDTH - 60 else "middle"
+        parts.append(f'<text class="at" x="{x:.1f}" y="{height - 4}" text-anchor="{anchor}">{escape(at_words)}</text>')
+    return _svg(title, description, parts, height, width=BARS_WIDTH)
 
 
 def grid(
@@ -253,15 +261,17 @@ def _axes(
     return parts
 
 
-def _svg(title: str, description: str, parts: Sequence[str], height: int, *, empty: bool = False) -> Markup:
+def _svg(
+    title: str, description: str, parts: Sequence[str], height: int, *, empty: bool = False, width: int = WIDTH
+) -> Markup:
     name = f"c{zlib.crc32(f'{title} {description}'.encode())}"  # the same page twice is the same bytes
     inside = "".join(parts)
     role = "group" if "<a " in inside else "img"  # whoever hears an image is told nothing of links in it
     if empty:
         inside = (
-            f'<text class="tick" x="{WIDTH // 2}" y="{height // 2}" text-anchor="middle">nothing to show yet</text>'
+            f'<text class="tick" x="{width // 2}" y="{height // 2}" text-anchor="middle">nothing to show yet</text>'
         )
     return Markup(  # noqa: S704 (every text in it went through escape)
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="{role}" aria-labelledby="{name}t {name}d">'
+        f'<svg class="chart w{width}" viewBox="0 0 {width} {height}" role="{role}" aria-labelledby="{name}t {name}d">'
         f'<title id="{name}t">{escape(title)}</title><desc id="{name}d">{escape(description)}</desc>{inside}</svg>'
     )

@@ -80,7 +80,6 @@ def of_review(spread: Spread, exponent: int, currency: str) -> Figures:
         reasons=charts.bars(
             "Binding ceilings", "How many decisions each ceiling bound; the table below has the numbers.",
             [Bar(_cut(row.words), row.users, f"{row.users:,} {row.action}", row.action) for row in rows[:REASONS]],
-            label=300,
         ),
         reason_rows=rows,
         changes=_changes(spread),
