@@ -161,7 +161,7 @@ def _span(conn: Connection, wanted: LogFilter, reviews: _Reviews, after: int | N
 
 def _windows(lowest: int, above: int, until: float) -> Iterator[tuple[int, int]]:
     """Windows of numbers, from the highest down: first number and the one above the last. At least one."""
-    high, size = above, FIRST_WINDOW
+    high, size, fixed = above, FIRST_WINDOW, float("inf")
     while high > lowest:
         low = max(lowest, high - size)
         began = time.monotonic()
@@ -169,9 +169,11 @@ def _windows(lowest: int, above: int, until: float) -> Iterator[tuple[int, int]]
         ended = time.monotonic()
         if ended >= until:
             return
-        high = low
-        rate = size / max(ended - began, 1e-4)
-        size = int(min(size * GROWTH, rate * min(WINDOW_SECONDS, until - ended))) + 1
+        high, took = low, ended - began
+        # What a window costs however small it is, such as planning, says nothing about a larger one.
+        fixed = min(fixed, took)
+        each = max(took - fixed, took / 10, 1e-5) / size
+        size = int(min(size * GROWTH, min(WINDOW_SECONDS, until - ended) / each)) + 1
 
 
 def _window(conn: Connection, wanted: LogFilter, low: int, high: int, limit: int) -> list[Place]:
