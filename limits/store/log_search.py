@@ -32,6 +32,12 @@ FIRST_WINDOW, GROWTH, WINDOW_SECONDS = 2_000, 8, 0.03
 #: Reviews of one user each that are looked up one by one, at most.
 FEW_REVIEWS = 1_000
 
+#: How far clocks may have been set back, and how long a transaction may take from its decision to its entries' numbers.
+CLOCKS, TRANSACTIONS = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+#: Number and date of an entry.
+Place = tuple[int, dt.date]
+
 
 @dataclass(frozen=True)
 class Found:
@@ -59,17 +65,17 @@ def search(
             return Found([])
         dated = dataclasses.replace(wanted, as_of_from=reviews.first_day, as_of_to=reviews.last_day)
         if reviews.single is not None:
-            numbers = _of_reviews(conn, dated, reviews.single, limit + 1, after)
-            return _page(_entries(conn, dated, numbers), limit)
+            places = _of_reviews(conn, dated, reviews.single, limit + 1, after)
+            return _page(_entries(conn, places), limit)
         span = _span(conn, dated, reviews, after)
         if span is None:
             return Found([])
-        numbers, low = [], span[0]
+        places, low = list[Place](), span[0]
         for low, high in _windows(*span, until):
-            numbers += _window(conn, dated, low, high, limit + 1 - len(numbers))
-            if len(numbers) > limit:
+            places += _window(conn, dated, low, high, limit + 1 - len(places))
+            if len(places) > limit:
                 break
-        entries = _entries(conn, dated, numbers)
+        entries = _entries(conn, places)
         if len(entries) > limit or low <= span[0]:
             return _page(entries, limit)
         if len(entries) == limit:  # as many as were wanted; whether there are more, the next page says
@@ -121,13 +127,13 @@ def _reviews(conn: Connection, wanted: LogFilter) -> _Reviews | None:
 
 def _of_reviews(
     conn: Connection, wanted: LogFilter, single: list[tuple[int, dt.date, int]], limit: int, after: int | None
-) -> list[int]:
+) -> list[Place]:
     statement = sql.SQL(query("log_of_reviews")).format(conditions=conditions())
     reviews, days, users = (list(column) for column in zip(*single, strict=True))
     names = wanted.parameters() | {
         "reviews": reviews, "days": days, "users": users, "limit": limit, "after": after,
     }  # fmt: skip
-    return [number for (number,) in conn.execute(statement, names, prepare=False)]
+    return conn.execute(statement, names, prepare=False).fetchall()
 
 
 # Walking down the numbers -------------------------------------------------------------------
@@ -136,22 +142,26 @@ def _of_reviews(
 def _span(conn: Connection, wanted: LogFilter, reviews: _Reviews, after: int | None) -> tuple[int, int] | None:
     """The lowest number that can match, and the one above the highest; None where the dates have no entry."""
     names = wanted.parameters() | {"after": after}
-    lowest, highest = conn.execute(query("log_span"), names, prepare=False).fetchone() or (None, None)
-    if lowest is None or highest is None:
+    row = conn.execute(query("log_span"), names, prepare=False).fetchone()
+    if row is None:
         return None
-    if reviews.first_day is None or reviews.last_day is None:
-        return lowest, highest + 1
+    lowest, highest, first_at, last_at = row
+    over_at = reviews.over_at + CLOCKS if reviews.over_at else None
+    asked_at = reviews.asked_at - TRANSACTIONS if reviews.asked_at else None
     between = {
-        "low": lowest, "high": highest + 1, "over_at": reviews.over_at, "asked_at": reviews.asked_at,
-        "first_day": reviews.first_day.replace(day=1), "last_day": archives.last_day(reviews.last_day),
+        "low": lowest, "high": highest + 1,
+        "over_at": over_at if over_at and last_at > over_at else None,
+        "asked_at": asked_at if asked_at and first_at < asked_at else None,
     }  # fmt: skip
-    row = conn.execute(query("log_halved"), between, prepare=False).fetchone()
-    return row or (lowest, highest + 1)
+    if reviews.first_day is None or reviews.last_day is None or not (between["over_at"] or between["asked_at"]):
+        return lowest, highest + 1
+    months = {"first_day": reviews.first_day.replace(day=1), "last_day": archives.last_day(reviews.last_day)}
+    return conn.execute(query("log_halved"), between | months, prepare=False).fetchone() or (lowest, highest + 1)
 
 
 def _windows(lowest: int, above: int, until: float) -> Iterator[tuple[int, int]]:
     """Windows of numbers, from the highest down: first number and the one above the last. At least one."""
-    high, size = above, FIRST_WINDOW
+    high, size, fixed = above, FIRST_WINDOW, float("inf")
     while high > lowest:
         low = max(lowest, high - size)
         began = time.monotonic()
@@ -159,25 +169,27 @@ def _windows(lowest: int, above: int, until: float) -> Iterator[tuple[int, int]]
         ended = time.monotonic()
         if ended >= until:
             return
-        high = low
-        rate = size / max(ended - began, 1e-4)
-        size = int(min(size * GROWTH, rate * min(WINDOW_SECONDS, until - ended))) + 1
+        high, took = low, ended - began
+        # What a window costs however small it is, such as planning, says nothing about a larger one.
+        fixed = min(fixed, took)
+        each = max(took - fixed, took / 10, 1e-5) / size
+        size = int(min(size * GROWTH, min(WINDOW_SECONDS, until - ended) / each)) + 1
 
 
-def _window(conn: Connection, wanted: LogFilter, low: int, high: int, limit: int) -> list[int]:
+def _window(conn: Connection, wanted: LogFilter, low: int, high: int, limit: int) -> list[Place]:
     statement = sql.SQL(query("log_window")).format(conditions=conditions())
     names: dict[str, Any] = wanted.parameters() | {"low": low, "high": high, "limit": limit}
-    return [number for (number,) in conn.execute(statement, names, prepare=False)]
+    return conn.execute(statement, names, prepare=False).fetchall()
 
 
-def _entries(conn: Connection, wanted: LogFilter, numbers: list[int]) -> list[LogEntry]:
-    """The entries of those numbers, in their order."""
-    if not numbers:
+def _entries(conn: Connection, places: list[Place]) -> list[LogEntry]:
+    """The entries in those places, in their order."""
+    if not places:
         return []
+    days = [day for _, day in places]
+    names = {"numbers": [number for number, _ in places], "first_day": min(days), "last_day": max(days)}
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
-        return cursor.execute(
-            query("log_entries_of"), wanted.parameters() | {"numbers": numbers}, prepare=False
-        ).fetchall()
+        return cursor.execute(query("log_entries_of"), names, prepare=False).fetchall()
 
 
 def _moment(conn: Connection, wanted: LogFilter, low: int) -> dt.datetime | None:

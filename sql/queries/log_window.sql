@@ -1,5 +1,5 @@
--- The numbers of the matching entries in a window of numbers, newest first.
-SELECT entry_id
+-- Number and date of the matching entries in a window of numbers, newest first.
+SELECT entry_id, as_of
   FROM limits_read.adjustment_log
  WHERE entry_id >= %(low)s::bigint AND entry_id < %(high)s::bigint
    AND {conditions}

@@ -107,7 +107,7 @@ def test_what_is_asked_of_the_review_leads_to_its_numbers(
     windows = []
     before = log_search._window
 
-    def watched(conn: Connection, wanted: LogFilter, low: int, high: int, limit: int) -> list[int]:
+    def watched(conn: Connection, wanted: LogFilter, low: int, high: int, limit: int) -> list[log_search.Place]:
         windows.append((low, high))
         return before(conn, wanted, low, high, limit)
 

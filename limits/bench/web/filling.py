@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from limits.bench.nightly import generator
+from limits.bench.nightly.generator import Load
+from limits.bench.nightly.mixture import Scene
 from limits.store.db import Connection, Database
 from limits.store.queries import query
 
 #: Days with reviews, three days apart: a year.
 DAYS = 120
 RECOMPUTES = 4
-#: Users with a line of their own, for pages about one user.
-USERS = 100
+#: Users with a line and cash flow of their own, for pages about one user.
+USERS = 500
 #: Bytes of disk that an entry takes with its indexes.
 DISK_BYTES = 1_000
 
@@ -45,10 +48,12 @@ def fill(database: Database, rows: int, *, today: dt.date, threads: int, progres
         _unguarded(conn)
         conn.execute(query("bench_web_policies"), names | {"body": "# made up\n"})
         conn.execute(query("bench_web_reviews"), names)
-        conn.execute(query("bench_web_user"), {"users": USERS, "day": first_day})
         for day in range(DAYS):
             month = first_day + dt.timedelta(days=3 * day)
             conn.execute(query("log_ensure_month"), {"as_of": month})
+    # Users with everything that a decision rests on, for pages about one user; the newest limit is not the log's.
+    scene = Scene(today.replace(day=1) - dt.timedelta(days=1), 24, 12)
+    generator.load(database, Load(USERS, 1, scene), threads=1)
     done = [0]
     lock = threading.Lock()
 

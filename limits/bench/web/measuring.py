@@ -23,7 +23,7 @@ from limits.bench.nightly.measuring import Bar, machine
 from limits.bench.nightly.running import STOP_SECONDS
 from limits.bench.web import filling
 from limits.bench.web.filling import Filled
-from limits.bench.web.visiting import Times, Visitor
+from limits.bench.web.visiting import Form, Times, Visitor
 from limits.errors import LimitsError
 from limits.settings import Settings
 from limits.store.db import Database, open_database
@@ -154,12 +154,19 @@ def _pages(database: Database, port: int, result: Web, progress: Callable[[int, 
     entry = 1 + result.filled.rows // 2
     asked.append(("one entry", f"/log/{entry}", LOG_MS))
     user = f"/users/{filling.USERS // 2}"
-    status, _, _ = visitors[0].send("GET", user)
+    status, _, body = visitors[0].send("GET", user)
+    form = Form(body)
     if status == 200:
         asked.append(("a user", user, USER_MS))
     else:
         result.left_out.append(f"the page of a user: {user} was answered with {status}")
-    result.left_out.append("what-if of a user: it needs a user with cash flow, whom this database does not have")
+    if form.address:
+        what_if = Times()
+        for turn in range(result.repeats + 1):
+            visitors[0].timed_form(form, Times() if turn == 0 else what_if)
+        result.pages["what-if of a user"] = form.address, what_if, WHAT_IF_MS, False
+    else:
+        result.left_out.append("what-if of a user: the page of a user has no such form")
     for place, (name, address, most) in enumerate(asked):
         times, body = Times(), b""
         for turn in range(result.repeats + 1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import time
 from dataclasses import dataclass, field
+from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,31 @@ class Times:
             "requests": len(self.seconds), "median_ms": self.at(0.5), "p95_ms": self.at(0.95), "max_ms": self.at(1.0),
             "errors": self.errors[:5],
         }  # fmt: skip
+
+
+class Form(HTMLParser):
+    """The form of a page that is answered at once (data-instant), with what its fields hold."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.address = ""
+        self.fields: list[tuple[str, str]] = []
+        self._inside = False
+        self.feed(page.decode("utf-8", "replace"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes the form and its fields."""
+        given = {name: value or "" for name, value in attrs}
+        if tag == "form" and "data-instant" in given and not self.address:
+            self._inside, self.address = True, given["data-instant"]
+        ticked = given.get("type") not in ("checkbox", "radio") or "checked" in given
+        if tag == "input" and self._inside and "name" in given and ticked:
+            self.fields.append((given["name"], given.get("value", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        """The form is over."""
+        if tag == "form":
+            self._inside = False
 
 
 class Visitor:
@@ -81,6 +107,16 @@ class Visitor:
         if status != 200:
             times.errors.append(f"{address}: {status}")
         return body
+
+    def timed_form(self, form: Form, times: Times) -> None:
+        """Sends a form as the page does while somebody changes a field."""
+        began = time.perf_counter()
+        status, _, _ = self.send(
+            "POST", form.address, urlencode(form.fields), {"content-type": "application/x-www-form-urlencoded"}
+        )
+        times.seconds.append(time.perf_counter() - began)
+        if status != 200:
+            times.errors.append(f"{form.address}: {status}")
 
     def close(self) -> None:
         """Hang up."""

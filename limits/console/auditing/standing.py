@@ -88,10 +88,9 @@ def reconcile(conn: Connection) -> Reconciled:
 
 def entries_about(conn: Connection) -> int:
     """How many entries the log has, about: from the numbers of the first and the last."""
-    lowest, highest = conn.execute(
-        query("log_span"), {"as_of_from": None, "as_of_to": None, "after": None}, prepare=False
-    ).fetchone() or (None, None)
-    return 0 if lowest is None or highest is None else int(highest - lowest + 1)
+    names = {"as_of_from": None, "as_of_to": None, "after": None}
+    row = conn.execute(query("log_span"), names, prepare=False).fetchone()
+    return 0 if row is None else int(row[1] - row[0] + 1)
 
 
 def _require_small(conn: Connection, command: str) -> None:
