@@ -2,10 +2,13 @@
 # make demo DEMO_ARGS=--json passes arguments on; make test TEST_ARGS='-k cases' too.
 MAKEFLAGS += --no-print-directory
 .SILENT:
-.PHONY: help setup demo test lint format cover bench bench-capacity bench-scale bench-partitions check-optimum fit-prior lock clean
+.PHONY: help setup demo test lint format cover bench bench-capacity bench-scale bench-partitions bench-web check-optimum fit-prior lock clean
 BIN := .venv/bin
 # Many tests wait for processes, so that four of them share two cores well.
 JOBS ?= 4
+# What Python compiles is kept in .venv, also where the caller's environment forbids __pycache__: the tests start
+# many hundred processes.
+KEPT := PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX='$(CURDIR)/.venv/pycache'
 
 help:
 	echo 'make demo    set up, then review real borrowers on the embedded database (DEMO_ARGS=--json)'
@@ -18,6 +21,7 @@ help:
 	echo 'make bench-capacity  CPU time of the forecasts beside statsmodels and statsforecast (BENCH_ARGS=--json)'
 	echo 'make bench-scale     many independent databases against one, and the arithmetic to a billion users (BENCH_ARGS=--json)'
 	echo 'make bench-partitions  what partitioning by user would cost a shard (BENCH_ARGS=--json)'
+	echo 'make bench-web     the console over a long log: every filter, and many auditors at once (BENCH_ARGS="--rows 10000000")'
 	echo 'make check-optimum   the likelihood search against a dense grid, on a million random series'
 	echo 'make fit-prior       the constants of the forecast, fitted and scored on users the fit did not see (FIT_ARGS)'
 	echo 'make lock    write the lock files anew (needs uv)'
@@ -30,10 +34,10 @@ demo: setup
 	$(BIN)/limits demo $(DEMO_ARGS)
 
 test: setup
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
+	$(KEPT) $(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 cover: setup
-	$(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
+	$(KEPT) $(BIN)/python -m pytest --cov --cov-report=term $(TEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -52,6 +56,9 @@ bench-scale: setup
 
 bench-partitions: setup
 	$(BIN)/python -m limits.bench.partitions $(BENCH_ARGS)
+
+bench-web: setup
+	$(BIN)/limits bench web $(BENCH_ARGS)
 
 check-optimum: setup
 	$(BIN)/python -m limits.bench.optimum $(BENCH_ARGS)

@@ -55,15 +55,53 @@ def tripped(rules: Breakers, counts: Counts) -> tuple[str, ...]:
     whole numbers. Of no users no share is exceeded; a limit where there was none exceeds any share.
     A breaker that the policy leaves out does not trip, nor does population without a review before.
     """
-    return tuple(name for name, part, whole, bps in _shares(rules, counts) if part * ALL_BPS > whole * bps)
+    return tuple(bound.name for bound in bounds(rules, counts) if bound.trips)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A breaker beside what was found: ``part`` of ``whole``, of which ``bps`` are let through."""
+
+    name: str
+    words: str
+    part: int
+    whole: int
+    bps: int
+
+    @property
+    def trips(self) -> bool:
+        """Whether its share is exceeded."""
+        return self.part * ALL_BPS > self.whole * self.bps
+
+    @property
+    def found(self) -> str:
+        """What was found, as a share."""
+        return _share(max(self.part, 0), self.whole)
+
+    @property
+    def most(self) -> str:
+        """The share that is let through."""
+        return _share(self.bps, ALL_BPS)
+
+    @property
+    def used(self) -> float:
+        """How much of what is let through was used: 1 at the bound; above it where nothing is and something was."""
+        if self.part <= 0:
+            return 0.0
+        return self.part * ALL_BPS / (self.whole * self.bps) if self.whole * self.bps else 2.0
+
+
+def bounds(rules: Breakers, counts: Counts) -> tuple[Bound, ...]:
+    """Each breaker that the policy has, with what was found, in the order of the policy's keys."""
+    return tuple(Bound(name, _WORDS[name], part, whole, bps) for name, part, whole, bps in _shares(rules, counts))
 
 
 def in_words(rules: Breakers, counts: Counts) -> str:
     """What trips, with what was found and what is let through, in one line; empty: nothing."""
     return "; ".join(
-        f"{_WORDS[name]}: {_share(part, whole)}, more than {_share(bps, ALL_BPS)}"
-        for name, part, whole, bps in _shares(rules, counts)
-        if part * ALL_BPS > whole * bps
+        f"{bound.words}: {_share(bound.part, bound.whole)}, more than {bound.most}"
+        for bound in bounds(rules, counts)
+        if bound.trips
     )
 
 

@@ -6,6 +6,8 @@ line can act on. ``exit_code`` is what the command line leaves with.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LimitsError(Exception):
     """The root: whatever this product refuses to do, and why."""
@@ -28,7 +30,14 @@ class SettingsError(InputError):
 
 
 class PolicyError(InputError):
-    """A policy that cannot be used: file, line and mend stand in the message."""
+    """A policy that cannot be used: file, line and mend stand in the message.
+
+    ``mistakes``: of a text, each line that is wrong and what to do about it.
+    """
+
+    def __init__(self, message: str, mistakes: Sequence[tuple[int, str]] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = tuple(mistakes)
 
 
 class NotFound(InputError):
@@ -133,6 +142,10 @@ class KeyReused(InputError):
 
 class DeliveryFailed(LimitsError):
     """A message that could not be handed over: it waits for the next time."""
+
+
+class DeliveryStopped(LimitsError):
+    """Whoever takes messages takes none now: all wait for the next time."""
 
 
 class SealError(LimitsError):

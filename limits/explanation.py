@@ -140,12 +140,11 @@ def show(
     ``scored``: ``show_score`` follows and says points and probability, so that they are not printed twice.
     """
     words = WORDS[language]
-    action = words[entry.outcome]
-    say(words["user"].format(user=entry.user_id, as_of=entry.as_of, action=action), strong=True)
+    say(title(entry, language), strong=True)
     width = max(
         _width(words[name]) for name in ("limit", "proposed", "because", "capacity", "method", "evidence", "entry")
     )
-    for name, text in _facts(entry, language):
+    for name, text in facts(entry, language):
         if scored and name == words["risk"]:
             continue
         say(f"  {_pad(name, width)}  {text}")
@@ -164,10 +163,14 @@ def show(
 
 def show_score(score: Score | str, language: str = "en") -> None:
     """Print what the scorecard said of the user, and where the points went, most first; or why that is not known."""
+    show_facts(score_facts(score, language))
+
+
+def score_facts(score: Score | str, language: str = "en") -> list[tuple[str, str]]:
+    """The same as name and text of each line."""
     words = WORDS[language]
     if isinstance(score, str):
-        show_facts([(words["score"], words["score_gone"].format(why=score))])
-        return
+        return [(words["score"], words["score_gone"].format(why=score))]
     text = words["score_text"].format(
         points=score.points, months=months(score.horizon_months, language), band=score.band,
         probability=percent(score.probability_ppm),
@@ -176,7 +179,7 @@ def show_score(score: Score | str, language: str = "en") -> None:
     lines = [*(lost or [words["lost_nothing"]]), words["score_model"].format(
         model=score.model, digest=score.model_hash.hex()
     )]  # fmt: skip
-    show_facts([(words["score"], text), *(("", line) for line in lines)])
+    return [(words["score"], text), *(("", line) for line in lines)]
 
 
 def months(number: int, language: str) -> str:
@@ -198,7 +201,14 @@ def show_facts(facts: Sequence[tuple[str, str]]) -> None:
         say(f"  {_pad(name, width)}  {text}")
 
 
-def _facts(entry: LogEntry, language: str) -> Iterator[tuple[str, str]]:
+def title(entry: LogEntry, language: str = "en") -> str:
+    """Whom, as of when, and what was decided, in one line."""
+    words = WORDS[language]
+    return words["user"].format(user=entry.user_id, as_of=entry.as_of, action=words[entry.outcome])
+
+
+def facts(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
+    """The decision but for its ceilings, as name and text of each line; a line that goes on has no name."""
     words = WORDS[language]
 
     def amount(minor: int) -> str:
@@ -238,8 +248,8 @@ def why(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
         yield name, f"{place}. {reason_text(reason, language)} [{reason_code(reason)}]"
     if not entry.reasons:
         yield words["because"], words["nothing"]
-    if remark := _remark(entry):
-        yield "", words[remark]
+    if more := remark(entry):
+        yield "", words[more]
 
 
 def who(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
@@ -263,7 +273,7 @@ def who(entry: LogEntry, language: str = "en") -> Iterator[tuple[str, str]]:
     yield words["entry"], str(entry.entry_id) if entry.entry_id else words["unlogged"]
 
 
-def _remark(entry: LogEntry) -> str | None:
+def remark(entry: LogEntry) -> str | None:
     """What beside the ceilings shaped the outcome: the floor, or hysteresis, which lets small changes be."""
     wish = entry.limit_after_minor if entry.proposed_minor is None else entry.proposed_minor
     if wish == entry.floor_minor > entry.lowest_ceiling_minor:
@@ -273,12 +283,17 @@ def _remark(entry: LogEntry) -> str | None:
     return None
 
 
+def without_bound(entry: LogEntry) -> list[Reason]:
+    """The rules that set no bound, in their order."""
+    bounds = dict(entry.ceilings)
+    return [ceiling.reason for ceiling in CEILINGS if ceiling.reason not in bounds]
+
+
 def _show_ceilings(entry: LogEntry, language: str) -> None:
     """Every rule with the limit it would accept, lowest first; a rule without a bound says so."""
     words = WORDS[language]
-    bounds = entry.ceilings
-    unbound = [reason_code(ceiling.reason) for ceiling in CEILINGS if ceiling.reason not in dict(bounds)]
-    rows: list[tuple[Reason, str]] = [(reason, major(value, entry.exponent)) for reason, value in bounds]
+    unbound = [reason_code(reason) for reason in without_bound(entry)]
+    rows: list[tuple[Reason, str]] = [(reason, major(value, entry.exponent)) for reason, value in entry.ceilings]
     number = max(_width(text) for _, text in rows)
     code = max(len(reason_code(reason)) for reason, _ in rows)
     say("  " + words["ceilings"].format(currency=entry.currency))

@@ -374,6 +374,16 @@ class Policy(_Section):
         """sha256 of the file's text: the name by which the log knows the policy."""
         return hashlib.sha256(self.body.encode()).digest()
 
+    @property
+    def named(self) -> dict[str, str]:
+        """What says which policy it is, for a machine."""
+        return {
+            "pack": self.pack,
+            "effective_on": self.effective_on.isoformat(),
+            "currency": self.currency,
+            "policy_hash": self.policy_hash.hex(),
+        }
+
     def with_body(self, body: str) -> Self:
         """The policy that was read from this text."""
         return self.model_copy(update={"body": body})
@@ -395,13 +405,12 @@ def parse_policy(text: str, *, file: str) -> Policy:
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         what = re.sub(r" \(at .*\)$", "", str(error))
-        raise PolicyError(f"{file}:{line[1] if line else 1}: not TOML: {what}; mend the line") from None
+        raise _wrong(file, [(int(line[1]) if line else 1, f"not TOML: {what}; mend the line")]) from None
     except (ValueError, RecursionError) as error:
-        raise PolicyError(
-            f"{file}:1: cannot be read: {type(error).__name__}; write numbers and lists of usual size"
-        ) from None
+        words = f"cannot be read: {type(error).__name__}; write numbers and lists of usual size"
+        raise _wrong(file, [(1, words)]) from None
     if "body" in data:
-        raise PolicyError(f"{file}:{line_of(text, ('body',))}: unknown key 'body'; remove it")
+        raise _wrong(file, [(line_of(text, ("body",)), "unknown key 'body'; remove it")])
     try:
         policy = Policy.model_validate(data)
     except ValidationError as error:
@@ -410,4 +419,8 @@ def parse_policy(text: str, *, file: str) -> Policy:
         problems = [(line_of(text, path), what) for path, what in contradictions(policy)]
         if not problems:
             return policy.with_body(text)
-    raise PolicyError("\n".join(f"{file}:{line}: {what}" for line, what in sorted(problems)))
+    raise _wrong(file, sorted(problems))
+
+
+def _wrong(file: str, mistakes: list[tuple[int, str]]) -> PolicyError:
+    return PolicyError("\n".join(f"{file}:{line}: {what}" for line, what in mistakes), mistakes)

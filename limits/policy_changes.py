@@ -37,6 +37,11 @@ class PolicyChange:
     direction: Direction
     words: str
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        direction = self.direction.name.lower()
+        return {"key": self.key, "old": self.old, "new": self.new, "direction": direction, "words": self.words}
+
 
 @dataclass(frozen=True, slots=True)
 class _Key:

@@ -5,6 +5,7 @@ docs/operations.md has a row for each.
 
 from __future__ import annotations
 
+import base64
 import functools
 import ipaddress
 import os
@@ -12,8 +13,9 @@ import re
 import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from limits.errors import SettingsError
@@ -47,8 +49,10 @@ class Settings(BaseSettings):
     tick_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 10.0
     #: Worker processes of `limits worker`. None: one per core.
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
-    #: Where messages to users go: ``file:/PATH`` or ``command:PROGRAM ARGUMENTS``. None: they wait.
+    #: Where messages to users go: ``file:/PATH``, ``command:PROGRAM ARGUMENTS`` or an https URL. None: they wait.
     outbox: Annotated[str, Field(max_length=4000)] | None = None
+    #: What messages that are posted to a URL are signed with: whsec_..., several with spaces between while it changes.
+    webhook_secret: Annotated[str, Field(max_length=4000)] | None = None
     #: For how many days snapshots are kept at least after their last use: `limits snapshot prune` refuses fewer.
     snapshot_days: Annotated[int, Field(ge=1, le=100_000)] = 1830
     #: Folder for the bytes of snapshots, the same on every machine. None: the database holds them.
@@ -85,6 +89,8 @@ class Settings(BaseSettings):
     oidc_actor_claim: Annotated[str, Field(max_length=100)] = "email"
     #: The claim with a person's roles, a list of texts.
     oidc_roles_claim: Annotated[str, Field(max_length=100)] = "roles"
+    #: Whether /metrics is told to other machines too. It counts and names nobody, but shows how busy one is.
+    metrics_open: bool = False
     #: From which level on log lines are written to standard error.
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -123,14 +129,27 @@ class Settings(BaseSettings):
         if outbox is None:
             return None
         kind, _, rest = outbox.partition(":")
+        if kind in ("http", "https"):
+            _check_webhook(outbox)
+            return outbox
         try:
             words = shlex.split(rest) if kind == "command" else []
         except ValueError as error:
             raise ValueError(f"the command cannot be read: {error}") from None
         # Said in full, because a command taken for a file would swallow what users are to be told.
         if not (kind == "file" and rest.startswith("/")) and not any(words[:1]):
-            raise ValueError("must be file:/PATH or command:PROGRAM ARGUMENTS")
+            raise ValueError("must be file:/PATH, command:PROGRAM ARGUMENTS or https://HOST/PATH")
         return outbox
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_webhook_secret(cls, secret: str | None, info: ValidationInfo) -> str | None:
+        if secret is None:
+            if (info.data.get("outbox") or "").startswith(("http://", "https://")):
+                raise ValueError("must be set where LIMITS_OUTBOX is a URL: what is posted is signed with it")
+            return None
+        webhook_keys(secret)
+        return secret
 
     @field_validator("snapshot_store", "seal_key", "checkpoint_file", "public_keys")
     @classmethod
@@ -173,8 +192,39 @@ def make_settings(**values: Any) -> Settings:
         first = error.errors()[0]
         name = f"LIMITS_{str(first['loc'][0]).upper()}" if first["loc"] else "the settings"
         # The value may hold a password, so it is not repeated.
-        shown = "" if name.endswith(("_URL", "_ANCHOR")) else f" (it is {str(first.get('input'))[:80]!r})"
+        shown = (
+            ""
+            if name.endswith(("_URL", "_ANCHOR", "_SECRET", "_OUTBOX"))
+            else f" (it is {str(first.get('input'))[:80]!r})"
+        )
         raise SettingsError(f"{name} cannot be used: {plain(first)}{shown}") from None
+
+
+def webhook_keys(secret: str) -> list[bytes]:
+    """The keys of LIMITS_WEBHOOK_SECRET, as Standard Webhooks writes them. ValueError in words."""
+    keys = []
+    for word in secret.split():
+        kind, _, text = word.partition("_")
+        try:
+            keys.append(base64.b64decode(text, validate=True) if kind == "whsec" else b"")
+        except ValueError:
+            keys.append(b"")
+    if not keys or any(not 24 <= len(key) <= 64 for key in keys):
+        raise ValueError("must be whsec_ and 24 to 64 bytes as base64; several with spaces between")
+    return keys
+
+
+def _check_webhook(url: str) -> None:
+    """ValueError unless a URL may take messages. Which machine it is stands to the operator: it is their setting."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        host, parts = "", urlsplit("")
+    if not host or parts.fragment or parts.username or parts.password or re.search(r"[\s\x00-\x1f]", url):
+        raise ValueError("must be https://HOST/PATH with no user, no password and no # in it")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ValueError("must be https://...: http:// is for this machine alone, such as http://127.0.0.1:8080/")
 
 
 class SealPaths(NamedTuple):

@@ -41,6 +41,9 @@ ACTOR = "scheduler"
 RETRY_SECONDS = 60.0
 
 
+#: A scheduler whose clock has not come round for so long, in seconds, gives no heartbeat: another one is needed.
+STANDS_SECONDS = 2 * 60.0
+
 #: Dates that have come are looked for at least so often, in seconds, however seldom a tick is.
 OWE_SECONDS = 60.0
 
@@ -52,6 +55,12 @@ class Ower:
         self._context = context
         self._owing = engine.Owing()
         self._conn: Connection | None = None
+        self._round_at = time.monotonic()
+
+    def ticks(self) -> bool:
+        """Whether it came round lately."""
+        seconds = STANDS_SECONDS + min(self._context.settings.tick_seconds, OWE_SECONDS)
+        return time.monotonic() - self._round_at < seconds
 
     def tick(self) -> None:
         """Settles the dates of all schedules that have come. Trouble is for the next tick."""
@@ -62,6 +71,7 @@ class Ower:
         except (*TROUBLE, DatabaseError) as error:
             log.warning("nothing owed: the database", error=" ".join(str(error).split()))
             self.close()
+        self._round_at = time.monotonic()
 
     def close(self) -> None:
         """Gives up the connection."""
@@ -183,7 +193,7 @@ def run_scheduler(database: Database, settings: Settings) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    with Heart(context, "scheduler", doing="clock"):
+    with Heart(context, "scheduler", doing="clock", moves=ower.ticks):
         log.info("scheduler ready", scheduler=context.name, tick_seconds=settings.tick_seconds)
         scheduler.start()
     clock.close()

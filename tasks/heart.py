@@ -1,4 +1,7 @@
-"""A process shows that it is alive: a row, renewed by a thread with a connection of its own."""
+"""A process shows that it is alive: a row, renewed by a thread with a connection of its own.
+
+What is shown is that the work goes on, not that a thread of hearts does: ``moves`` says whether it does.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +22,23 @@ log = structlog.get_logger()
 
 
 class Heart:
-    """Beats every heartbeat; calls ``also`` with its connection every tick (seconds), when it is given."""
+    """Beats every heartbeat while ``moves``; calls ``also`` with its connection every tick (seconds), where given."""
 
     def __init__(
-        self, context: Context, kind: Kind, *, doing: str, also: Callable[[Connection], None] | None = None
+        self,
+        context: Context,
+        kind: Kind,
+        *,
+        doing: str,
+        also: Callable[[Connection], None] | None = None,
+        moves: Callable[[], bool] = lambda: True,
     ) -> None:
         self._context = context
         self._kind: Kind = kind
         self._doing = doing
         self._also = also
+        self._moves = moves
+        self._stood = False
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
@@ -45,6 +56,16 @@ class Heart:
         self._end.set()
         self._thread.join(timeout=seconds)
 
+    def _goes_on(self) -> bool:
+        moves = self._moves()
+        if moves == self._stood:
+            self._stood = not moves
+            if self._stood:
+                log.error("the work stands still; no heartbeat until it moves", kind=self._kind)
+            else:
+                log.info("the work moves again", kind=self._kind)
+        return moves
+
     def _run(self) -> None:
         settings = self._context.settings
         conn: Connection | None = None
@@ -55,7 +76,8 @@ class Heart:
                 if conn is None or conn.closed:
                     role: Role = "sealer" if self._kind == "sealer" else "worker"
                     conn = self._context.database.connect(role, f"limits {self._kind} heart")
-                workers.beat(conn, self._kind, self._doing)
+                if self._goes_on():
+                    workers.beat(conn, self._kind, self._doing)
                 if self._also is not None and time.monotonic() >= next_tick and not self._end.is_set():
                     next_tick = time.monotonic() + settings.tick_seconds
                     self._also(conn)

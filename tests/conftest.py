@@ -27,7 +27,7 @@ from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
 from limits.store.embedded import Embedded  # noqa: E402
-from tests import governance, packs  # noqa: E402
+from tests import browsing, governance, packs  # noqa: E402
 
 # The first example of a property may load compiled code, and machines are busy: no example has a time limit.
 hypothesis.settings.register_profile("limits", deadline=None)
@@ -94,16 +94,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """``broker("redis")``: needs all that are named; bare ``broker``: needs any one of them."""
+    """``broker("redis")``: needs all that are named; bare ``broker``: needs any one of them. ``browser``: Chromium."""
     needed: set[str] = set()
+    if item.get_closest_marker("browser") and not browsing.chromium():
+        _leave_out(f"chromium ({browsing.WHERE})")
     for mark in item.iter_markers("broker"):
         if mark.args:
             needed |= {name for name in mark.args if not answers(name)}
         elif not any(answers(name) for name in SERVICES):
             needed |= set(SERVICES)
-    if not needed:
-        return
-    reason = "no service answers: " + ", ".join(f"{name} ({_place(name)})" for name in sorted(needed))
+    if needed:
+        _leave_out(", ".join(f"{name} ({_place(name)})" for name in sorted(needed)))
+
+
+def _leave_out(missing: str) -> None:
+    reason = f"no service answers: {missing}"
     if REQUIRED:
         pytest.fail(f"{reason}; LIMITS_REQUIRE_BROKERS is set, so it may not be left out", pytrace=False)
     pytest.skip(reason)

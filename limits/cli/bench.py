@@ -200,6 +200,56 @@ def log_command(
     table(("apply", "figure"), found.rows(), numbers=("figure",))
 
 
+@bench.command("web")
+def web_command(
+    rows: Annotated[int, typer.Option(min=100_000, max=1_000_000_000, help="Entries of the log.")] = 1_000_000,
+    repeats: Annotated[int, typer.Option(min=3, max=1000, help="How often each page is asked for.")] = 15,
+    auditors: Annotated[int, typer.Option(min=1, max=500, help="People at once, at the end.")] = 50,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the database in its folder.")] = False,
+    json: common.Json = False,
+) -> None:
+    """First pages of the console's log by every filter over a long log, and many auditors at once, by a real server.
+
+    On a PostgreSQL of its own in a temporary folder; the database of the settings is not touched. Leaves with 1 where
+    anything takes longer than it may.
+    """
+    from limits.bench.web import measuring
+    from limits.terminal import print_json, progress, say, table
+    from tasks.logs import set_up
+
+    set_up("warning")  # standard output is for results
+    with _ended_by_signals():
+        found = measuring.measure(
+            rows,
+            start=_start_web,
+            bar=lambda what: progress(what, quiet=json),
+            today=common.today(),
+            repeats=repeats,
+            auditors=auditors,
+            keep=keep,
+        )
+    if json:
+        print_json(found.as_dict())
+    else:
+        say(f"{found.filled.rows:,} entries, filled in {found.filled.seconds:,.0f} s; milliseconds", strong=True)
+        columns = ("page", "median", "p95", "must be under", "")
+        table(columns, found.rows(), numbers=columns[1:4])
+        crowd = found.crowd
+        say(
+            f"{found.auditors} auditors at once: {len(crowd.seconds)} pages in {found.crowd_seconds:.1f} s, median "
+            f"{crowd.at(0.5):.0f} ms, p95 {crowd.at(0.95):.0f} ms, {len(crowd.errors)} errors"
+        )
+        for line in (*found.left_out, *crowd.errors[:5]):
+            say(line, faint=True)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _start_web(settings: Settings, output: Path) -> subprocess.Popen[bytes]:
+    """`limits web` with the settings of the benchmark, as anybody would start it."""
+    return _start(settings, output, "web")
+
+
 def _read_sizes(text: str) -> list[int]:
     if not re.fullmatch(r"[0-9]{3,10}(,[0-9]{3,10})*", text) or min(map(int, text.split(","))) < 500:
         raise typer.BadParameter(f"--sizes {text!r}: write numbers of at least 500, such as 10000,100000,1000000")
@@ -208,12 +258,16 @@ def _read_sizes(text: str) -> list[int]:
 
 def _start_worker(settings: Settings, count: int, output: Path) -> subprocess.Popen[bytes]:
     """`limits worker` with the settings of the benchmark, as anybody would start it."""
+    return _start(settings, output, "worker", "--concurrency", str(count))
+
+
+def _start(settings: Settings, output: Path, *arguments: str) -> subprocess.Popen[bytes]:
     from limits.cli.supervise import end_with_parent
     from limits.cli.working import command, environment
 
     with output.open("wb") as file:
         return subprocess.Popen(
-            command("worker", "--concurrency", str(count)),
+            command(*arguments),
             # What a pool leaves behind when it is told to stop goes with the folder.
             env=environment(settings) | {"TMPDIR": str(output.parent)},
             stdin=subprocess.DEVNULL,

@@ -77,6 +77,7 @@ def request_command(
     from limits import engine
     from limits.settings import get_settings
     from limits.terminal import print_json
+    from limits.whatif_text import as_dict
 
     settings = get_settings()
     wanted: Any = amount  # the option's parser has made money of it
@@ -98,24 +99,12 @@ def request_command(
             other = whatif.explained(conn, made.entry) if refused else None
     if json:
         entry, words = made.entry, lang.value
-        would = whatif.as_dict(other, entry.currency, entry.exponent, words, for_user=False) if other else None
-        print_json(_answer_dict(made) | {"counterfactuals": would})
+        would = as_dict(other, entry.currency, entry.exponent, words, for_user=False) if other else None
+        print_json(made.as_dict() | {"counterfactuals": would})
         return
     _print_answer(made, key, lang.value)
     if other is not None:
         whatif.show(other, made.entry, lang.value, for_user=False)
-
-
-def _answer_dict(made: Answer) -> dict[str, Any]:
-    return {
-        "request_id": made.request.request_id,
-        "answer": made.request.answer,
-        "asked_minor": made.asked_minor,
-        "amount_minor": made.request.amount_minor,
-        "waiting_change_id": made.waiting.change_id if made.waiting else None,
-        "repeated": made.repeated,
-        "decision": made.entry.as_dict(),
-    }
 
 
 def _print_answer(made: Answer, key: str, language: str) -> None:
@@ -125,17 +114,7 @@ def _print_answer(made: Answer, key: str, language: str) -> None:
 
     request, entry = made.request, made.entry
     amount = money(request.amount_minor, request.exponent, request.currency)
-    before, after = (
-        money(minor, entry.exponent, entry.currency) for minor in (entry.limit_before_minor, entry.limit_after_minor)
-    )
-    said = {
-        "granted": f"granted: the limit is {after}",
-        "partly_granted": f"partly granted: the limit is {after}",
-        "refused": f"refused: the limit stays {after}",
-    }[request.answer]
-    if entry.action < 0:  # what is decided afresh may also fall
-        said = f"refused: the limit is lowered from {before} to {after}"
-    say(f"Request {request.request_id} for {amount}: {said}", strong=True)
+    say(f"Request {request.request_id} for {amount}: {made.said}", strong=True)
     explanation.show(entry, language)
     if made.asked_minor != request.amount_minor:
         asked = money(made.asked_minor, request.exponent, request.currency)
@@ -221,7 +200,7 @@ def list_changes(
     more, found = len(found) > limit, found[:limit]
     following = found[-1].change_id if more else None
     if json:
-        print_json({"changes": [_as_dict(one) for one in found], "after": following})
+        print_json({"changes": [one.as_dict() for one in found], "after": following})
         return
     if not found:
         note("no change waits" if not ended else "there is no such change")
@@ -255,19 +234,13 @@ def accept_change(
             snapshot_store=settings.snapshot_store,
         )  # fmt: skip
     if json:
-        print_json({"change": _as_dict(made.change), "decision": made.entry.as_dict(), "repeated": made.repeated})
+        print_json({"change": made.change.as_dict(), "decision": made.entry.as_dict(), "repeated": made.repeated})
         return
     explanation.show(made.entry, lang.value)
     if made.repeated:
         note(f"key {key!r} was used before, on {made.entry.decided_at:%Y-%m-%d}: nothing was changed now")
-    elif made.change.state == "suppressed":
-        note(
-            f"offer {change_id} could not be kept: nothing above the limit is allowed any longer, for the reasons above"
-        )
-    elif made.entry.limit_after_minor < made.change.proposed_minor:
-        note(f"offer {change_id} was kept in part, for the reasons above")
     else:
-        note(f"offer {change_id} was accepted and the limit raised")
+        note(made.said if made.whole else f"{made.said}, for the reasons above")
 
 
 @change.command("decline")
@@ -288,7 +261,7 @@ def decline_change(
             database, change_id, actor=common.the_actor(settings, actor), reason=reason, as_of=None
         )
     if json:
-        print_json({"change": _as_dict(found), "repeated": not done})
+        print_json({"change": found.as_dict(), "repeated": not done})
         return
     note(f"change {change_id} was declined" + ("" if done else " before: nothing was changed now"))
 
@@ -320,27 +293,6 @@ def run_changes(
             note(f"change {number} waits: {why}")
     if run.waiting:
         raise typer.Exit(1)
-
-
-def _as_dict(one: Change) -> dict[str, Any]:
-    return {
-        "change_id": one.change_id,
-        "entry_id": one.entry_id,
-        "review_id": one.review_id,
-        "user_id": one.user_id,
-        "kind": one.kind,
-        "as_of": one.as_of.isoformat(),
-        "currency": one.currency,
-        "exponent": one.exponent,
-        "limit_minor": one.limit_minor,
-        "proposed_minor": one.proposed_minor,
-        "effective_on": one.effective_on.isoformat(),
-        "state": one.state,
-        "ended_at": one.ended_at.isoformat() if one.ended_at else None,
-        "ended_by": one.ended_by,
-        "ended_reason": one.ended_reason,
-        "applied_review_id": one.applied_review_id,
-    }
 
 
 def _print_changes(found: list[Change]) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import enum
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,6 @@ from limits.cli.review import review
 
 if TYPE_CHECKING:
     from limits.store.db import Connection, Database
-    from limits.store.gates import Event
     from limits.store.reviews import ReviewRow
 
 ReviewId = Annotated[int, common.number_argument("ID", "Number of the review.")]
@@ -67,7 +66,7 @@ def resume(
 
 
 def _do(verdict: _Verdict, review_id: int, reason: str, actor: str | None, *, json: bool) -> None:
-    from limits.cli.review import as_dict
+    from limits.engine.story import review_dict
     from limits.settings import get_settings
     from limits.store import gates, reviews
     from limits.terminal import note, print_json, say
@@ -84,7 +83,7 @@ def _do(verdict: _Verdict, review_id: int, reason: str, actor: str | None, *, js
         else:
             changed = gates.resume(conn, review_id, actor=who, reason=reason)
         row = reviews.get(conn, review_id)
-        shown = {**as_dict(conn, row), "changed": changed} if json else None
+        shown = {**review_dict(conn, row), "changed": changed} if json else None
     if shown is not None:
         print_json(shown)
         return
@@ -105,33 +104,13 @@ def again(row: ReviewRow) -> str:
 
 def held_lines(conn: Connection, row: ReviewRow) -> list[str]:
     """Since when a review is held, and what to do; nothing for one that is not."""
+    from limits.engine.standing import held_since
     from limits.store import gates
 
     if row.state != "held":
         return []
     last = [event for event in gates.events(conn, row.review_id) if event.what == "held"][-1]
-    return [f"{label:<10} {text}" for label, text in held_since(last, row.review_id, row.actor)]
-
-
-def held_since(held: Event, review_id: int, asked_by: str) -> list[tuple[str, str]]:
-    """Since when a review is held, and what to do, each with its label."""
-    return [
-        ("since", f"{held.at:%Y-%m-%d %H:%M:%S} UTC, by the {held.actor}"),
-        ("to do", f"somebody else than {asked_by} decides: limits review release {review_id} --reason '...'"),
-        ("", f"or: limits review cancel {review_id} --reason '...'"),
-    ]
-
-
-def event_dict(event: Event) -> dict[str, Any]:
-    """What happened to a review, for a machine."""
-    return {
-        "what": event.what,
-        "at": event.at.isoformat(),
-        "actor": event.actor,
-        "session_role": event.session_role,
-        "reason": event.reason,
-        "figures": event.figures,
-    }
+    return [f"{label:<10} {text}" for label, text in held_since(last, row.review_id, row.actor).lines()]
 
 
 @kill_switch.command("on")

@@ -86,56 +86,16 @@ def as_of_command(
     json: common.Json = False,
 ) -> None:  # fmt: skip
     """What the limit of a user was on a date, since when, why, who decided, and what was waiting."""
-    from limits.errors import InputError
     from limits.store.log_as_of import standing
     from limits.terminal import print_json
 
     day: Any = date  # the argument's parser has made a date of it
-    if day > _newest_day():
-        raise InputError(f"{day} lies in the future: the log says what was, up to today")
     with common.database() as database, database.connect("auditor", "limits log as-of") as conn:
-        found = standing(conn, user_id, day)
+        found = standing(conn, user_id, day, now=dt.datetime.now(dt.UTC))
     if json:
-        print_json(_as_dict(found))
+        print_json(found.as_dict())
     else:
         _show(found, lang.value)
-
-
-def _newest_day() -> dt.date:
-    """The newest date that has come somewhere on earth: schedules go by the date of their place."""
-    return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=14)).date()
-
-
-def _as_dict(found: Standing) -> dict[str, Any]:
-    return {
-        "user_id": found.user_id,
-        "date": found.as_of.isoformat(),
-        "currency": found.opening.currency,
-        "exponent": found.opening.exponent,
-        "limit_minor": found.limit_minor,
-        "since": found.since.isoformat(),
-        "opened_on": found.opening.opened_on.isoformat(),
-        "opening_limit_minor": found.opening.opening_limit_minor,
-        "archive": found.archive,
-        "decision": found.change.as_dict() if found.change else None,
-        "last_decision": found.newest.as_dict() if found.newest else None,
-        "decided_later": found.known_minor is not None,
-        "limit_known_minor": found.limit_minor if found.known_minor is None else found.known_minor,
-        "waiting": [_change_dict(change) for change in found.waiting],
-        "erased_on": found.erased.erased_on.isoformat() if found.erased else None,
-    }
-
-
-def _change_dict(change: Change) -> dict[str, Any]:
-    return {
-        "change_id": change.change_id,
-        "entry_id": change.entry_id,
-        "kind": change.kind,
-        "as_of": change.as_of.isoformat(),
-        "limit_minor": change.limit_minor,
-        "proposed_minor": change.proposed_minor,
-        "effective_on": change.effective_on.isoformat(),
-    }
 
 
 def _show(found: Standing, language: str) -> None:

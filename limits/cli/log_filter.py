@@ -6,7 +6,6 @@ All that is named must hold. A reason can be named again; any other option that 
 from __future__ import annotations
 
 import enum
-import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +15,6 @@ from limits.cli.change import read_amount
 
 if TYPE_CHECKING:
     from limits.store.log import LogFilter
-
-#: The largest share of a limit that can be asked for, in percent: far above any change there is.
-LARGEST_PERCENT = 1_000_000
 
 
 class Action(enum.StrEnum):
@@ -40,13 +36,14 @@ class Outcome(enum.StrEnum):
 
 
 def read_percent(text: str) -> Any:
-    """A part of a hundred with at most two decimals, above zero, in basis points."""
-    match = re.fullmatch(r"([0-9]{1,7})(?:\.([0-9]{1,2}))?%?", text)
-    if match and 0 < (bps := int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))) <= LARGEST_PERCENT * 100:
-        return bps
-    raise typer.BadParameter(
-        f"{text!r} is not a percentage; write it like 25 or 12.5, above 0 and at most {LARGEST_PERCENT}"
-    )
+    """A part of a hundred, in basis points."""
+    from limits.errors import InputError
+    from limits.store import log_wanted
+
+    try:
+        return log_wanted.read_percent(text)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _amount_option(name: str, help_text: str) -> Any:
@@ -109,61 +106,23 @@ def read_filter(
     min_share: Any,
 ) -> LogFilter:
     """The filter that the options name; BadParameter where nothing can match. The policy is looked up later."""
-    from limits.store.log import LogFilter
+    from limits.errors import InputError
+    from limits.store import log_wanted
 
-    if since and until and since > until:
-        raise typer.BadParameter(f"--from {since} lies after --to {until}: nothing can match")
-    number, disposition = _outcome(action, outcome)
-    currency, least, most = _sizes(min_change, max_change)
-    return LogFilter(
-        user_id=user,
-        review_id=review,
-        as_of_from=since,
-        as_of_to=until,
-        action=number,
-        disposition=disposition,
-        reasons=_reasons(reason),
-        actor=actor,
-        currency=currency,
-        min_change_minor=least,
-        max_change_minor=most,
-        min_share_bps=min_share,
-    )
-
-
-def _outcome(action: Action | None, outcome: Outcome | None) -> tuple[int | None, int | None]:
-    """The stored action and disposition of both."""
-    from limits.store.log import ACTIONS, OUTCOMES
-
-    number = {word: number for number, word in ACTIONS.items()}.get(action.value) if action else None
-    if outcome is None:
-        return number, None
-    of_outcome, disposition = OUTCOMES[outcome.value]
-    implied = 0 if of_outcome is None else of_outcome  # the limit of what waits is held
-    if number not in (None, implied):
-        raise typer.BadParameter(f"--action {action} and --outcome {outcome} exclude each other: nothing can match")
-    return implied, disposition
-
-
-def _reasons(codes: list[str] | None) -> Any:
-    """The reasons of the codes, all of which an entry must have."""
-    from limits.reasons import Reason
-    from limits.store.log import reason_code
-
-    known = {reason_code(r): r for r in Reason}
-    for code in codes or ():
-        if code.lower() not in known:
-            raise typer.BadParameter(f"{code!r} is no reason code; there are: {', '.join(sorted(known))}")
-    return tuple(known[code.lower()] for code in codes or ())
-
-
-def _sizes(least: Any, most: Any) -> tuple[str | None, int | None, int | None]:
-    """Currency and bounds of the size of a change, minor units."""
-    if least and most and least.currency != most.currency:
-        raise typer.BadParameter(
-            f"--min-change is in {least.currency} and --max-change in {most.currency}: nothing can match"
+    try:
+        return log_wanted.wanted(
+            user=user,
+            review=review,
+            since=since,
+            until=until,
+            action=action.value if action else None,
+            outcome=outcome.value if outcome else None,
+            reasons=reason or (),
+            actor=actor,
+            min_change=min_change,
+            max_change=max_change,
+            min_share_bps=min_share,
+            named=lambda name: f"--{name}",
         )
-    if least and most and least.minor > most.minor:
-        raise typer.BadParameter("--min-change is larger than --max-change: nothing can match")
-    given = least or most
-    return given.currency if given else None, least.minor if least else None, most.minor if most else None
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None

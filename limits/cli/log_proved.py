@@ -159,14 +159,8 @@ def _missing(notes: frozenset[str], path: Path) -> set[str]:
 
 @contextlib.contextmanager
 def open_checkpoints(path: Path) -> Iterator[TextIO]:
-    """The lines of a file of checkpoints. Bytes that are no text make a checkpoint that nobody signed."""
-    from limits.errors import InputError
+    """The lines of a file of checkpoints."""
+    from limits.store import seal_reading
 
-    try:
-        file = path.open(encoding="utf-8", errors="backslashreplace", newline="\n")
-    except OSError as error:
-        raise InputError(
-            f"the checkpoints {path} cannot be read ({error.strerror or error}); name their file with --checkpoints"
-        ) from None
-    with file:
+    with seal_reading.open_checkpoints(path) as file:
         yield file

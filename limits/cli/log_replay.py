@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import random
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,12 +99,13 @@ def _check_arguments(
 
 
 def _print(found: Replay, seed: int | None) -> None:
+    from limits.engine import replay_words
     from limits.terminal import note, say, table
 
     if found.shown:
         rows = [
             (
-                str(e.entry_id), e.as_of.isoformat(), str(e.review_id), str(e.user_id), field_name(d),
+                str(e.entry_id), e.as_of.isoformat(), str(e.review_id), str(e.user_id), replay_words.field_name(d),
                 _cell(d, d.logged), _cell(d, d.replayed),
             )
             for e in found.shown
@@ -125,13 +125,15 @@ def _print(found: Replay, seed: int | None) -> None:
 
 
 def _cell(difference: Difference, value: int | str | None) -> str:
-    shown = value_of(difference, value)
+    from limits.engine import replay_words
+
+    shown = replay_words.value_of(difference, value)
     return "none" if shown is None else str(shown)
 
 
 def _summary(found: Replay, seed: int | None) -> list[str]:
     """What it came to, in sentences."""
-    from limits.engine import code_version
+    from limits.engine import code_version, replay_words
 
     again = found.equal + found.differing
     lines = []
@@ -140,7 +142,7 @@ def _summary(found: Replay, seed: int | None) -> list[str]:
     elif again:
         verdict = "all equal to the log, byte for byte" if not found.differing else f"{found.differing:,} differ"
         if found.differing:
-            fields = ", ".join(f"{_named(*key)} in {n:,}" for key, n in found.fields.most_common(8))
+            fields = ", ".join(f"{replay_words.named(*key)} in {n:,}" for key, n in found.fields.most_common(8))
             verdict += f" ({fields})"
         lines.append(f"{again:,} entries decided again from {found.snapshots:,} snapshots: {verdict}")
     if found.failed:
@@ -167,7 +169,7 @@ def _summary(found: Replay, seed: int | None) -> list[str]:
 
 
 def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
-    from limits.engine import code_version
+    from limits.engine import code_version, replay_words
 
     return {
         "ok": found.ok,
@@ -185,7 +187,7 @@ def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
             version: {"entries": entries, "differing": differing}
             for version, (entries, differing) in sorted(found.versions.items())
         },
-        "fields": {_named(*key): n for key, n in found.fields.most_common()},
+        "fields": {replay_words.named(*key): n for key, n in found.fields.most_common()},
         "differences": [
             {
                 "entry_id": e.entry_id,
@@ -194,7 +196,11 @@ def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
                 "as_of": e.as_of.isoformat(),
                 "code_version": e.code_version,
                 "fields": [
-                    {"field": field_name(d), "log": value_of(d, d.logged), "replay": value_of(d, d.replayed)}
+                    {
+                        "field": replay_words.field_name(d),
+                        "log": replay_words.value_of(d, d.logged),
+                        "replay": replay_words.value_of(d, d.replayed),
+                    }
                     for d in e.differences
                 ],
             }
@@ -206,53 +212,3 @@ def _as_dict(found: Replay, seed: int | None) -> dict[str, Any]:
         ],
         "failures_in_all": found.groups_failed,
     }
-
-
-def field_name(difference: Difference) -> str:
-    """The field in words: a ceiling by its reason code."""
-    return _named(difference.field, difference.reason)
-
-
-def _named(field: str, reason: int | None) -> str:
-    return field if reason is None else f"ceiling {_reason(reason)}"
-
-
-def value_of(difference: Difference, value: int | str | None) -> int | str | None:
-    """A value as it is read: codes by name, days as dates; numbers that stand for nothing stay numbers."""
-    from limits.capacity import Method
-    from limits.dispositions import Notice
-    from limits.store.log import ACTIONS, DISPOSITIONS
-
-    if not isinstance(value, int):
-        return value
-    name = difference.field
-    if name in ("effective_on", "notice_due_on"):
-        return _day(value)
-    if name == "binding":
-        return _reason(value)
-    if name == "reason_bits":
-        return " ".join(_reason(bit) for bit in range(63) if value >> bit & 1) or "none" if value >= 0 else value
-    words: dict[str, dict[int, str]] = {
-        "action": ACTIONS,
-        "disposition": DISPOSITIONS,
-        "change_kind": DISPOSITIONS | {0: "none"},
-        "notice": {kind.value: kind.name.lower() for kind in Notice},
-        "capacity_method": {kind.value: kind.name.lower() for kind in Method},
-    }
-    return words.get(name, {}).get(value, value)
-
-
-def _reason(number: int) -> str:
-    from limits.reasons import Reason
-    from limits.store.log import reason_code
-
-    known = {reason.value for reason in Reason}
-    return reason_code(Reason(number)) if number in known else str(number)
-
-
-def _day(value: int) -> str | int:
-    """Days as PostgreSQL counts them; what is no day of a calendar stays a number."""
-    try:
-        return (dt.date(2000, 1, 1) + dt.timedelta(days=value)).isoformat()
-    except OverflowError:
-        return value

@@ -18,25 +18,9 @@ if TYPE_CHECKING:
 
 def known(state: Path) -> Known | None:
     """What was verified the last time; None where nothing was. LimitsError where the last whole verification failed."""
-    from limits.errors import InputError, LimitsError
-    from limits.log_notes import Known
+    from limits.store import seal_reading
 
-    try:
-        said = json.loads(state.read_text(encoding="utf-8"))
-        failed_at = dt.datetime.fromisoformat(said["failed_at"]) if "failed_at" in said else None
-        found = Known(int(said["checkpoint"]), bytes.fromhex(said["digest"])) if failed_at is None else None
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{state} does not say what was verified the last time; verify all without --since-last"
-        ) from None
-    if failed_at is not None:
-        raise LimitsError(
-            f"the whole verification of {failed_at:%Y-%m-%d %H:%M:%S} UTC did not hold, so that nothing was verified "
-            "before: run limits log verify without --since-last until all of it holds"
-        )
-    return found
+    return seal_reading.known(state)
 
 
 def remember(state: Path, newest: Noted, *, in_part: bool) -> None:

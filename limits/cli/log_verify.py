@@ -137,16 +137,9 @@ def default_paths() -> SealPaths:
 
 def read_keys(path: Path | None) -> list[PublicKey]:
     """The public keys that are trusted. InputError where the file is none."""
-    from limits import checkpoint
-    from limits.errors import InputError
+    from limits.store import seal_reading
 
-    path = path or default_paths().public_keys
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"the public keys {path} cannot be read ({why}); name their file with --public-key") from None
-    return checkpoint.read_public_keys(text)
+    return seal_reading.read_keys(path or default_paths().public_keys)
 
 
 # Showing ----------------------------------------------------------------------------------------

@@ -64,7 +64,6 @@ def show_notice(
 ) -> None:
     """A notice as it was delivered, or as it would be delivered today."""
     from limits import engine
-    from limits.errors import InputError, NotFound
     from limits.settings import get_settings
     from limits.store import notices
     from limits.terminal import note, print_json, say
@@ -72,12 +71,7 @@ def show_notice(
     date = common.today()
     with common.database() as database, database.connect("auditor", "limits notice show") as conn:
         found = notices.get(conn, notice_id)
-        if found.body == {}:
-            raise NotFound(f"the text of notice {notice_id} is gone: user {found.user_id} was erased")
-        try:
-            text = engine.text_of(conn, found, date, folder=get_settings().snapshot_store)
-        except ValueError as error:
-            raise InputError(f"notice {notice_id} cannot be written: {error}") from error
+        text = engine.text_shown(conn, found, date, folder=get_settings().snapshot_store)
     if json:
         print_json({**found.as_dict(date), "text": text})
         return
@@ -128,7 +122,7 @@ def _sender(settings: Settings, to: Path | None, command: str | None) -> Sender:
         return engine.ToCommand(command)
     if settings.outbox is None:
         raise typer.BadParameter("nowhere to deliver to: add --to or --command, or set LIMITS_OUTBOX")
-    return engine.sender_for(settings.outbox)
+    return engine.sender_for(settings.outbox, secret=settings.webhook_secret)
 
 
 def _say(done: Delivery, sender: Sender) -> None:

@@ -151,7 +151,7 @@ def list_overrides(
     with common.database() as database, database.connect("auditor", "limits override list") as conn:
         found = overrides.list_overrides(conn, user)
     if json:
-        print_json({"overrides": [as_dict(one) for one in found]})
+        print_json({"overrides": [one.as_dict(common.today()) for one in found]})
     elif found:
         _table(found)
     else:
@@ -162,7 +162,7 @@ def _show(one: Override, *, changed: bool, json: bool) -> None:
     from limits.terminal import print_json
 
     if json:
-        print_json({**as_dict(one), "changed": changed})
+        print_json({**one.as_dict(common.today()), "changed": changed})
     else:
         _table([one])
 
@@ -220,27 +220,3 @@ def show_in_force(found: list[Override], language: str) -> None:
                 maker=one.maker, checker=one.checker, reason=one.reason,
             )
         )  # fmt: skip
-
-
-def as_dict(one: Override) -> dict[str, Any]:
-    """An override for a machine; the amount in minor units."""
-    return {
-        "override_id": one.override_id,
-        "user_id": one.user_id,
-        "kind": one.kind,
-        "amount_minor": one.amount_minor,
-        "currency": one.currency,
-        "from": one.starts_on.isoformat(),
-        "until": one.expires_on.isoformat(),
-        "state": one.state,
-        "counts_today": one.counts_on(common.today()),
-        "maker": one.maker,
-        "proposed_at": one.proposed_at.isoformat(),
-        "reason": one.reason,
-        "checker": one.checker,
-        "decided_at": one.decided_at.isoformat() if one.decided_at else None,
-        "decided_reason": one.decided_reason,
-        "ended_by": one.ended_by,
-        "ended_on": one.ended_on.isoformat() if one.ended_on else None,
-        "ended_reason": one.ended_reason,
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,6 @@ from limits.cli import common
 from limits.cli.proposals import COLUMNS, SHORT, standing
 
 if TYPE_CHECKING:
-    from limits.engine.governing import Decision
     from limits.store.approvals import Approval, Verdict
 
 ProposalId = Annotated[int, common.number_argument("ID", "Number of the proposal.")]
@@ -56,7 +55,7 @@ def propose(
         who = common.the_actor(settings, actor)
         made = governing.propose_policy(database, name, role=role.value, actor=who, reason=reason)
     if json:
-        print_json({"proposals": [as_dict(one) for one in made]})
+        print_json({"proposals": [one.as_dict() for one in made]})
         return
     _table([one.approval for one in made])
     for one in made:
@@ -94,7 +93,7 @@ def _decide(number: int, verdict: Verdict, reason: str, actor: str | None, *, js
         who = common.the_actor(settings, actor)
         made = governing.decide_policy(database, number, verdict, actor=who, reason=reason)
     if json:
-        print_json(as_dict(made))
+        print_json(made.as_dict())
         return
     _table([made.approval])
     one = made.approval
@@ -119,7 +118,7 @@ def history(
     with common.database() as database, database.connect("auditor", "limits policy history") as conn:
         found = approvals.history(conn, pack)
     if json:
-        print_json({"proposals": [_approval_dict(one) for one in found]})
+        print_json({"proposals": [one.as_dict() for one in found]})
     elif found:
         _table(found)
     else:
@@ -145,31 +144,3 @@ def _table(found: list[Approval]) -> None:
         ],
         numbers=("id",),
     )
-
-
-def as_dict(made: Decision) -> dict[str, Any]:
-    """A proposal for a machine, and whether this call changed it."""
-    return {**_approval_dict(made.approval), "changed": made.changed}
-
-
-def _approval_dict(one: Approval) -> dict[str, Any]:
-    return {
-        "approval_id": one.approval_id,
-        "pack": one.pack,
-        "effective_on": one.effective_on.isoformat(),
-        "policy_hash": one.policy_hash.hex(),
-        "role": one.role,
-        "state": one.state,
-        "maker": one.maker,
-        "maker_session": one.maker_session,
-        "proposed_at": one.proposed_at.isoformat(),
-        "reason": one.reason,
-        "checker": one.checker,
-        "checker_session": one.checker_session,
-        "decided_at": one.decided_at.isoformat() if one.decided_at else None,
-        "decided_reason": one.decided_reason,
-        "withdrawn_by": one.withdrawn_by,
-        "withdrawn_session": one.withdrawn_session,
-        "withdrawn_at": one.withdrawn_at.isoformat() if one.withdrawn_at else None,
-        "withdrawn_reason": one.withdrawn_reason,
-    }

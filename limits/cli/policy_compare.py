@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -32,95 +31,13 @@ def compare(
     with common.database() as database, database.connect("operations", "limits policy compare") as conn:
         found = comparing.compare(conn, last=last, today=common.today())
     if json:
-        print_json(as_dict(found))
+        print_json(comparing.as_dict(found))
     else:
         _show(found)
 
 
-def _by_challenger(found: Comparison) -> dict[bytes, list[Group]]:
-    groups: dict[bytes, list[Group]] = {}
-    for group in found.groups:
-        groups.setdefault(bytes(group.policy_hash), []).append(group)
-    return groups
-
-
-def _actions(groups: list[Group]) -> tuple[Counter[int], Counter[int]]:
-    """Decisions by action: of the champion, and of the challenger."""
-    champion, challenger = Counter[int](), Counter[int]()
-    for group in groups:
-        champion[group.champion] += group.decisions
-        challenger[group.challenger] += group.decisions
-    return champion, challenger
-
-
-def as_dict(found: Comparison) -> dict[str, Any]:
-    """The comparison for a machine; amounts in minor units."""
-    from limits.reasons import Reason
-    from limits.store.log import ACTIONS, reason_code
-
-    def sides(groups: list[Group]) -> dict[str, Any]:
-        champion, challenger = _actions(groups)
-        return {
-            "champion": {
-                **{ACTIONS[action]: champion[action] for action in ACTIONS},
-                "exposure_after_minor": sum(group.champion_after_minor for group in groups),
-            },
-            "challenger": {
-                **{ACTIONS[action]: challenger[action] for action in ACTIONS},
-                "exposure_after_minor": sum(group.challenger_after_minor for group in groups),
-            },
-        }
-
-    return {
-        "reviews": [
-            {
-                "review_id": one.review_id,
-                "as_of": one.as_of.isoformat(),
-                "schedule": one.schedule,
-                "policy_hash": one.policy_hash.hex(),
-            }
-            for one in found.reviews
-        ],
-        "challengers": [
-            {
-                "policy_hash": policy_hash.hex(),
-                "pack": groups[0].pack,
-                "effective_on": groups[0].effective_on.isoformat(),
-                "currency": groups[0].currency,
-                "exponent": groups[0].exponent,
-                "decisions": sum(group.decisions for group in groups),
-                "exposure_before_minor": sum(group.before_minor for group in groups),
-                **sides(groups),
-                "groups": [
-                    {
-                        "champion": ACTIONS[group.champion],
-                        "challenger": ACTIONS[group.challenger],
-                        "decisions": group.decisions,
-                        "with_statement_later": group.with_statement,
-                        "missed_later": group.missed,
-                    }
-                    for group in groups
-                ],
-                "lowest_ceilings": [
-                    {
-                        "reason": reason_code(Reason(one.binding)),
-                        "champion": one.champion,
-                        "challenger": one.challenger,
-                    }
-                    for one in found.bindings
-                    if one.policy_hash == policy_hash
-                ],
-            }
-            for policy_hash, groups in _by_challenger(found).items()
-        ],
-        "failures": [
-            {"policy_hash": one.policy_hash.hex(), "pack": one.pack, "users": one.users, "error": one.error}
-            for one in found.failures
-        ],
-    }
-
-
 def _show(found: Comparison) -> None:
+    from limits.store.comparing import by_challenger
     from limits.terminal import say
 
     first, last = found.reviews[0].as_of, found.reviews[-1].as_of
@@ -128,7 +45,7 @@ def _show(found: Comparison) -> None:
     span = f"one review, as of {first}" if many == 1 else f"{many} reviews, as of {first} to {last}"
     champions = sorted({f"{one.pack} of {one.effective_on}" for one in found.reviews})
     say(f"Champion ({', '.join(champions)}) beside challengers: {span}", strong=True)
-    for policy_hash, groups in _by_challenger(found).items():
+    for policy_hash, groups in by_challenger(found).items():
         _show_challenger(found, policy_hash, groups)
     for one in found.failures:
         say()
@@ -138,6 +55,7 @@ def _show(found: Comparison) -> None:
 def _show_challenger(found: Comparison, policy_hash: bytes, groups: list[Group]) -> None:
     from limits.money import money
     from limits.reasons import Reason
+    from limits.store.comparing import actions
     from limits.store.log import ACTIONS, reason_text
     from limits.terminal import say, table
 
@@ -148,7 +66,7 @@ def _show_challenger(found: Comparison, policy_hash: bytes, groups: list[Group])
 
     say()
     say(f"Challenger {one.pack} of {one.effective_on}, sha256 {policy_hash.hex()}", strong=True)
-    champion, challenger = _actions(groups)
+    champion, challenger = actions(groups)
     before = amount(sum(group.before_minor for group in groups))
     columns = ("policy", "raised", "held", "lowered", "exposure before", "exposure after")
     rows = [

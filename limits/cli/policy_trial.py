@@ -11,9 +11,8 @@ import typer
 from limits.cli import common
 
 if TYPE_CHECKING:
-    from limits.engine.simulating import Moved, Side, Simulated, Simulation
+    from limits.engine.simulating import Moved, Simulated, Simulation
     from limits.policy import Policy
-    from limits.policy_changes import PolicyChange
 
 _POLICY = "A pack by name, a TOML file or a folder of them; PACK@DATE: as in force on a date. Default date: today."
 #: Reasons and movers printed for each date.
@@ -53,7 +52,7 @@ def diff_command(
     one, other = read_named(old), read_named(new)
     changes = policy_changes(one, other)
     if json:
-        print_json({"old": _named(one), "new": _named(other), "changes": [_change_dict(c) for c in changes]})
+        print_json({"old": one.named, "new": other.named, "changes": [change.as_dict() for change in changes]})
         return
     say(f"{_title(one)} -> {_title(other)}: {len(changes)} differences", strong=True)
     if changes:
@@ -63,27 +62,8 @@ def diff_command(
         note("the texts differ, and say the same")
 
 
-def _named(policy: Policy) -> dict[str, str]:
-    return {
-        "pack": policy.pack,
-        "effective_on": policy.effective_on.isoformat(),
-        "currency": policy.currency,
-        "policy_hash": policy.policy_hash.hex(),
-    }
-
-
 def _title(policy: Policy) -> str:
     return f"{policy.pack} of {policy.effective_on} ({policy.policy_hash.hex()[:12]})"
-
-
-def _change_dict(change: PolicyChange) -> dict[str, Any]:
-    return {
-        "key": change.key,
-        "old": change.old,
-        "new": change.new,
-        "direction": change.direction.name.lower(),
-        "words": change.words,
-    }
 
 
 # simulate -----------------------------------------------------------------------------------
@@ -122,7 +102,7 @@ def simulate_command(
 
         draw(plot, made)
     if json:
-        print_json(_dict(made))
+        print_json(made.as_dict())
         return
     for one in made.dates:
         _print_date(made, one)
@@ -188,71 +168,3 @@ def _mover_row(moved: Moved, amount: Any) -> tuple[str, ...]:
         reason_code(moved.champion_binding),
         reason_code(moved.new_binding),
     )
-
-
-def _dict(made: Simulation) -> dict[str, Any]:
-    return {
-        "simulation": True,
-        "currency": made.new.currency,
-        "exponent": made.exponent,
-        "new": _named(made.new),
-        "users_waiting": made.users_waiting,
-        "dates": [_date_dict(one) for one in made.dates],
-    }
-
-
-def _date_dict(one: Simulated) -> dict[str, Any]:
-    from limits.store.log import ACTIONS
-
-    return {
-        "as_of": one.as_of.isoformat(),
-        "review_id": one.review_id,
-        "users": one.users,
-        "decided": one.decided,
-        "quarantined": one.quarantined,
-        "exceptions": [
-            {"outcome": outcome, "reason": reason, "users": users}
-            for (outcome, reason), users in sorted(one.exceptions.items())
-        ],
-        "exposure_before_minor": one.exposure_before_minor,
-        "champion": _side_dict(one, one.champion),
-        "new": _side_dict(one, one.new),
-        "flipped": one.flipped,
-        "differing": one.differing,
-        "flips": [
-            {"champion": ACTIONS[old], "new": ACTIONS[new], "users": users}
-            for (old, new), users in sorted(one.flips.items(), reverse=True)
-        ],
-        "movers": [_mover_dict(m) for m in (*one.higher, *one.lower)],
-    }
-
-
-def _side_dict(one: Simulated, side: Side) -> dict[str, Any]:
-    from limits.store.log import ACTIONS, reason_code
-
-    return {
-        **_named(side.policy),
-        "raised": side.raised,
-        "held": side.held,
-        "lowered": side.lowered,
-        "fallback": side.fallback,
-        "exposure_after_minor": side.exposure_after_minor,
-        "breakers": list(one.tripped(side)),
-        "reasons": [
-            {"action": ACTIONS[action], "binding": reason_code(reason), "users": users}
-            for (action, reason), users in side.reasons.most_common()
-        ],
-    }
-
-
-def _mover_dict(moved: Moved) -> dict[str, Any]:
-    from limits.store.log import reason_code
-
-    return {
-        "user_id": moved.user_id,
-        "limit_before_minor": moved.before_minor,
-        "champion_minor": moved.champion_minor,
-        "new_minor": moved.new_minor,
-        "champion_binding": reason_code(moved.champion_binding),
-        "new_binding": reason_code(moved.new_binding),
-    }

@@ -7,20 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from limits.cli import common
-from limits.reasons import HUMAN_REVIEW, Reason
+from limits.reasons import Reason
 
 referral = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Users whom a person has to look at: list, clear."
 )
-
-#: How a person decides, by what has to be looked at.
-WAYS = {
-    Reason.LINKED_FRAUD: "limits referral clear, or an override",
-    Reason.CONFIRMED_FRAUD: "import the fraud with withdrawn_on where it was wrong, or an override",
-    Reason.IDENTITY_MISMATCH: "import corrected users, or an override",
-    Reason.AUTOMATION_REFUSED: "an override",
-}
-assert set(WAYS) == HUMAN_REVIEW, "every reason for a person to look has a way to decide"
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +27,7 @@ def list_referrals(
     json: common.Json = False,
 ) -> None:
     """Users whose newest decision waits for a person, the longest first, and how to decide."""
+    from limits.engine.referring import WAYS
     from limits.money import money
     from limits.store import referrals
     from limits.terminal import note, print_json, table
@@ -72,21 +64,15 @@ def clear_referral(
     json: common.Json = False,
 ) -> None:
     """Nothing was found against a user who is linked to a fraud: links known today no longer count."""
-    from limits.errors import InputError
+    from limits.engine import referring
     from limits.settings import get_settings
-    from limits.store import referrals
     from limits.terminal import print_json, say
 
     settings = get_settings()
-    today = common.today()
     who = common.the_actor(settings, actor)
     with common.database(settings) as database, database.connect("operations", "limits referral clear") as conn:
-        waiting = [Reason(row.reason) for row in referrals.list_referrals(conn, today, user_id)]
-        if Reason.LINKED_FRAUD not in waiting:
-            other = "; ".join(f"{found.name.lower()} is decided by: {WAYS[found]}" for found in waiting)
-            raise InputError(f"user {user_id} does not wait to be cleared" + (f"; {other}" if other else ""))
-        referrals.clear(conn, user_id, cleared_on=today, actor=who, reason=reason)
+        today = referring.clear(conn, user_id, actor=who, reason=reason)
     if json:
-        print_json({"user_id": user_id, "cleared_on": today.isoformat(), "actor": who, "reason": reason})
+        print_json({"user_id": user_id, "cleared_on": today, "actor": who, "reason": reason})
     else:
         say(f"user {user_id} is cleared of links known on {today}; the next review decides without them")

@@ -73,9 +73,10 @@ def run_review(
         row = run_now(database, settings, as_of=date, schedule=schedule, policy=policy, actor=who, quiet=json)
         with database.connect("operations", "limits review") as conn:
             if json:
+                from limits.engine.story import review_dict
                 from limits.terminal import print_json
 
-                print_json({**as_dict(conn, row), "created": row.created})
+                print_json({**review_dict(conn, row), "created": row.created})
             else:
                 _print_review(conn, row)
             reconciled = reconciling.outcome(conn, row.review_id)
@@ -174,13 +175,14 @@ def list_reviews(
     json: common.Json = False,
 ) -> None:
     """Reviews, newest first."""
+    from limits.engine.story import review_dict
     from limits.store import reviews
     from limits.terminal import note, print_json, table
 
     with common.database() as database, database.connect("auditor", "limits review list") as conn:
         rows = reviews.list_reviews(conn, limit=limit, schedule=schedule, recomputes=recomputes)
         if json:
-            print_json({"reviews": [as_dict(conn, row) for row in rows]})
+            print_json({"reviews": [review_dict(conn, row) for row in rows]})
             return
     if not rows:
         note("there is no review yet; run one: limits review run --as-of DATE")
@@ -210,6 +212,7 @@ def show_review(
     json: common.Json = False,
 ) -> None:
     """One review: counts, exposure, reasons, and the users without a decision."""
+    from limits.engine.story import review_dict
     from limits.store import reviews
     from limits.terminal import print_json
 
@@ -217,68 +220,14 @@ def show_review(
         row = reviews.get(conn, review_id)
         if json:
             exceptions = [{**e, "at": e["at"].isoformat()} for e in reviews.exceptions(conn, review_id)]
-            print_json({**as_dict(conn, row), "exceptions": exceptions})
+            print_json({**review_dict(conn, row), "exceptions": exceptions})
         else:
             _print_review(conn, row)
 
 
-def as_dict(conn: Connection, row: ReviewRow) -> dict[str, Any]:
-    """A review for a machine: plain values, amounts in minor units."""
-    from limits.cli.gate import event_dict
-    from limits.cli.story import budget_dict, reconciled_dict, times, unapplied_dict
-    from limits.reasons import Reason
-    from limits.store import gates, pending, reconciling, reviews, status
-    from limits.store.log import ACTIONS, reason_code
-
-    seen = reviews.progress(conn, row.review_id)
-    events = gates.events(conn, row.review_id)
-    worked, held, rate = times(seen, events)
-    waiting = pending.opened_by(conn, row.review_id)
-    reasons = [
-        {"action": ACTIONS[r["action"]], "binding": reason_code(Reason(r["binding"])), "users": r["users"]}
-        for r in reviews.binding_reasons(conn, row)
-    ]
-    return {
-        "review_id": row.review_id,
-        "kind": row.kind,
-        "schedule": row.schedule,
-        "as_of": row.business_date.isoformat(),
-        "state": row.state,
-        "error": row.error,
-        "stage": row.stage,
-        "released_shards": row.released_shards,
-        "gate": [event_dict(event) for event in events],
-        "decided_not_applied": unapplied_dict(status.unapplied(conn, row.review_id)),
-        "budget": budget_dict(gates.budget(conn, row.review_id)),
-        "actor": row.actor,
-        "reason": row.reason,
-        "policy_hash": row.policy_hash.hex(),
-        "risk_model": row.risk_model and row.risk_model.hex(),
-        "users": row.users_total,
-        "raised": seen.raised,
-        "held": seen.held,
-        "lowered": seen.lowered,
-        "quarantined": seen.quarantined,
-        "skipped": seen.skipped,
-        "offered": waiting["offer"],
-        "announced": waiting["announced"],
-        "exposure_before_minor": row.exposure_before_minor,
-        "exposure_after_minor": row.exposure_after_minor,
-        "reconciled": reconciled_dict(reconciling.outcome(conn, row.review_id)),
-        "reasons": reasons,
-        "created_at": row.created_at.isoformat(),
-        "started_at": row.started_at.isoformat() if row.started_at else None,
-        "finished_at": row.finished_at.isoformat() if row.finished_at else None,
-        "seconds": round(seen.seconds, 3),
-        "seconds_worked": round(worked, 3),
-        "seconds_held": round(held, 3),
-        "users_per_second": round(rate, 1),
-    }
-
-
 def _print_review(conn: Connection, row: ReviewRow) -> None:
     from limits.cli.gate import held_lines
-    from limits.cli.story import budget_line, reconciled_lines, story_lines, time_line, unapplied_lines
+    from limits.engine.story import budget_line, reconciled_lines, story_lines, time_line, unapplied_lines
     from limits.money import money
     from limits.policy import parse_policy
     from limits.store import archives, gates, pending, policies, recomputes, reconciling, reviews, status
@@ -378,7 +327,7 @@ def _dry_run(
 
 
 def _dry_run_dict(run: DryRun) -> dict[str, Any]:
-    from limits.cli.story import foreseen_dict
+    from limits.engine.story import foreseen_dict
     from limits.store.log import ACTIONS, reason_code
 
     movers = [
@@ -423,7 +372,7 @@ def _dry_run_dict(run: DryRun) -> dict[str, Any]:
 
 
 def _print_dry_run(run: DryRun) -> None:
-    from limits.cli.story import foreseen_lines
+    from limits.engine.story import foreseen_lines
     from limits.money import major, money
     from limits.store.log import reason_code
     from limits.terminal import say, table

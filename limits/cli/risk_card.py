@@ -1,25 +1,17 @@
-"""A scorecard in words: its bands, its characteristics, their bins, and what its card says of it."""
+"""A scorecard printed: its bands, its characteristics, their bins, and what its card says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise, product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from limits.risk import Scorecard
 
-#: Figures of the card: its name there, and how it is called here.
-FIGURES = {
-    "auc": "AUC", "gini": "Gini", "ks": "KS", "brier": "Brier score", "log_loss": "log loss",
-    "calibration_slope": "calibration slope",
-}  # fmt: skip
-_MOST_LETTERS = 300
 
-
-def print_scorecard(model: Scorecard, *, bins: bool) -> None:
-    """Everything a second person looks at before approving; ``bins``: the points of each bin too."""
+def print_scorecard(model: Scorecard, *, with_bins: bool) -> None:
+    """Everything a second person looks at before approving; ``with_bins``: the points of each bin too."""
     from limits.risk import FEATURES
+    from limits.risk.telling import bands, card_lines
     from limits.terminal import say, table
 
     table(
@@ -34,70 +26,19 @@ def print_scorecard(model: Scorecard, *, bins: bool) -> None:
     ]  # fmt: skip
     table(("characteristic", "looks at", "least", "most"), rows, numbers=("least", "most"))
     say(f"Everybody starts with {model.base_points} points.")
-    if bins:
-        table(("characteristic", "bin", "points"), list(_bins(model)), numbers=("points",))
+    if with_bins:
+        table(("characteristic", "bin", "points"), _bin_rows(model), numbers=("points",))
     say()
-    table(("its card", "in the words of whoever made it; limits risk evaluate judges anew"), list(_card(model.card)))
-
-
-def bands(model: Scorecard) -> list[tuple[str, int, str, bool]]:
-    """Of each band: name, least points, probabilities from its best user to its worst, whether another follows."""
-    table, found = model.probability_ppm, []
-    top = model.points_from + len(table) - 1
-    for place, band in enumerate(model.bands):
-        last = place == len(model.bands) - 1
-        low = model.points_from if last else band.points_from
-        best, worst = (table[min(max(points - model.points_from, 0), len(table) - 1)] for points in (top, low))
-        words = f"{best / 10_000:.2f}% to {worst / 10_000:.2f}%"
-        if low >= model.points_from + len(table):
-            words = "nobody has so many points"
-        found.append((band.name, band.points_from, words, not last))
-        top = band.points_from - 1
-    return found
-
-
-def _bins(model: Scorecard) -> Iterator[tuple[str, str, str]]:
-    from limits.risk.values import told
-
-    for one in model.characteristics:
-        sides = []
-        for name, edges in zip(one.features, one.edges, strict=True):
-            words = [told(name, edge, model.currency) for edge in edges]
-            between = [f"{name} from {low} to {high}" for low, high in pairwise(words)]
-            ends = [f"{name} below {words[0]}", *between, f"{name} from {words[-1]}"] if words else [f"{name} known"]
-            sides.append([*ends, f"{name} not known"])
-        for k, (bin_, points) in enumerate(zip(product(*sides), one.points, strict=True)):
-            yield "" if k else one.name, ", ".join(bin_), str(points)
-
-
-def _card(card: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    training, people, metrics, rival = (_dict(card.get(k)) for k in ("training", "population", "metrics", "challenger"))
-    window = training.get("window")
-    window = window if isinstance(window, list) else []
-    yield (
-        "made of",
-        f"{_said(people.get('users'))} users of {_said(training.get('source'))}, in {_said(people.get('currency'))}",
+    table(
+        ("its card", "in the words of whoever made it; limits risk evaluate judges anew"), list(card_lines(model.card))
     )
-    yield "window", f"{' to '.join(map(_said, window)) or '-'}, outcomes until {_said(training.get('outcome_until'))}"
-    yield "outcome", f"{_said(training.get('outcome'))}; {_said(people.get('missed'))} missed"
-    yield "judged by", _said(metrics.get("how"))
-    for name, words in FIGURES.items():
-        ends = _dict(metrics.get("intervals")).get(name)
-        among = f" ({_said(ends[0])} to {_said(ends[1])})" if isinstance(ends, list) and len(ends) == 2 else ""
-        yield words, f"{_said(metrics.get(name))}{among}"
-    yield "challenger", f"{_said(rival.get('model'))}: AUC {_said(rival.get('auc'))}"
-    uses = card.get("limits_of_use")
-    for k, line in enumerate(uses if isinstance(uses, list) else []):
-        yield "" if k else "limits of use", _said(line)
 
 
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _bin_rows(model: Scorecard) -> list[tuple[str, str, str]]:
+    from limits.risk.telling import bins
 
-
-def _said(value: Any) -> str:
-    """A value of a card, which may be anything, on one line."""
-    if value is None:
-        return "-"
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else str(value)
-    return "".join(sign for sign in " ".join(text.split()) if sign.isprintable())[:_MOST_LETTERS]
+    found, before = [], ""
+    for name, bin_, points in bins(model):
+        found.append(("" if name == before else name, bin_, str(points)))
+        before = name
+    return found

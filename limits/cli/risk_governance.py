@@ -12,7 +12,6 @@ from limits.cli import common
 from limits.cli.proposals import COLUMNS, SHORT, said, standing
 
 if TYPE_CHECKING:
-    from limits.engine.risk_governing import RiskDecision
     from limits.risk import Scorecard
     from limits.store.approvals import Verdict
     from limits.store.risk_models import RiskApproval
@@ -55,7 +54,7 @@ def propose(
             database, file, effective_on=date or common.today(), actor=who, reason=reason
         )
     if json:
-        print_json(as_dict(made))
+        print_json(made.as_dict())
         return
     _table([made.approval])
     digits = made.approval.model_hash.hex()[:SHORT]
@@ -90,7 +89,7 @@ def _decide(digits: str, verdict: Verdict, reason: str, actor: str | None, *, js
         who = common.the_actor(settings, actor)
         made = risk_governing.decide_model(database, digits, verdict, actor=who, reason=reason)
     if json:
-        print_json(as_dict(made))
+        print_json(made.as_dict())
         return
     _table([made.approval])
     one = made.approval
@@ -107,7 +106,7 @@ def history(json: common.Json = False) -> None:
     with common.database() as database, database.connect("auditor", "limits risk history") as conn:
         found = risk_models.history(conn)
     if json:
-        print_json({"proposals": [_approval_dict(one) for one in found]})
+        print_json({"proposals": [one.as_dict() for one in found]})
     elif found:
         _table(found)
     else:
@@ -178,14 +177,14 @@ def _print_model(model: Scorecard, stands: list[RiskApproval], *, bins: bool) ->
         say(f"{newest.state}, effective on {newest.effective_on} ({words})")
     else:
         say("a file that is not kept here under a proposal")
-    print_scorecard(model, bins=bins)
+    print_scorecard(model, with_bins=bins)
 
 
 def _model_dict(model: Scorecard, stands: list[RiskApproval]) -> dict[str, Any]:
     return {
         "model_hash": model.model_hash.hex(),
         **model.model_dump(mode="json", exclude={"probability_ppm"}),
-        "proposals": [_approval_dict(one) for one in stands],
+        "proposals": [one.as_dict() for one in stands],
     }
 
 
@@ -206,20 +205,3 @@ def _table(found: list[RiskApproval]) -> None:
         ],
         numbers=("months",),
     )
-
-
-def as_dict(made: RiskDecision) -> dict[str, Any]:
-    """A proposal for a machine, and whether this call changed it."""
-    return {**_approval_dict(made.approval), "changed": made.changed}
-
-
-def _approval_dict(one: RiskApproval) -> dict[str, Any]:
-    moments = {
-        name: at.isoformat() if (at := getattr(one, name)) else None
-        for name in ("proposed_at", "decided_at", "withdrawn_at", "effective_on")
-    }
-    names = (
-        "approval_id", "name", "horizon_months", "state", "maker", "maker_session", "reason", "checker",
-        "checker_session", "decided_reason", "withdrawn_by", "withdrawn_session", "withdrawn_reason",
-    )  # fmt: skip
-    return {"model_hash": one.model_hash.hex(), **{name: getattr(one, name) for name in names}, **moments}

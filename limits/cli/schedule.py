@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from limits.calendars import CALENDARS, CATCH_UPS, EARLIEST, Calendar, CatchUp, next_due
+from limits.calendars import CALENDARS, CATCH_UPS, Calendar, CatchUp
 from limits.cli import common
 from limits.errors import InputError
 
 if TYPE_CHECKING:
-    from limits.store.db import Connection
     from limits.store.reviews import ReviewRow
-    from limits.store.schedules import Schedule
 
 schedule = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="When reviews are owed: add, list, show, set, pause, resume, run."
@@ -60,9 +58,8 @@ def add_schedule(
     policy: common.PolicyName = None,
 ) -> None:
     """Let everybody be reviewed on each date of a calendar, from a date on."""
-    import zoneinfo
-
     from limits.cli.services import note_unapproved
+    from limits.engine import scheduling
     from limits.settings import get_settings
     from limits.store import schedules
     from limits.terminal import note
@@ -71,10 +68,10 @@ def add_schedule(
     start = _read_time(at)
     _check_zone(time_zone)
     given: Any = starts_on  # the option's parser has made a date of it
-    first = given or dt.datetime.now(zoneinfo.ZoneInfo(time_zone)).date() + dt.timedelta(days=1)
+    first = given or scheduling.first_date(time_zone)
     _check_first(first)
     off = _read_holidays(holiday, holidays)
-    pack = _read_pack(policy or settings.policy)
+    pack = scheduling.read_pack(policy or settings.policy)
     with common.database(settings) as database, database.connect("operations", "limits schedule add") as conn:
         added = schedules.add_schedule(
             conn, name, pack=pack, run_at=start, time_zone=time_zone, starts_on=first, calendar=calendar,
@@ -82,7 +79,7 @@ def add_schedule(
         )  # fmt: skip
         if not added:
             raise typer.BadParameter(f"there is a schedule {name!r} already; limits schedule list shows it")
-        note(_in_words(schedules.get(conn, name)))
+        note(scheduling.in_words(schedules.get(conn, name)))
         note_unapproved(conn, name, pack, first)
 
 
@@ -102,7 +99,7 @@ def set_schedule(
 ) -> None:
     """Change what is named of a schedule; the rest stays. What was reviewed stays reviewed."""
     from limits.cli.services import note_unapproved
-    from limits.store import schedules
+    from limits.engine import scheduling
     from limits.terminal import note
 
     run_at = None if at is None else _read_time(at)
@@ -111,7 +108,7 @@ def set_schedule(
         _check_zone(time_zone)
     if first is not None:
         _check_first(first)
-    pack = None if policy is None else _read_pack(policy)
+    pack = None if policy is None else scheduling.read_pack(policy)
     given = {
         "run_at": run_at, "time_zone": time_zone, "calendar": calendar, "catch_up": catch_up, "starts_on": first,
         "pack": pack,
@@ -119,65 +116,39 @@ def set_schedule(
     if all(value is None for value in given.values()):
         raise typer.BadParameter("name what to change: --at, --time-zone, --calendar, --catch-up, --from or --policy")
     with common.database() as database, database.connect("operations", "limits schedule set") as conn:
-        before = schedules.get(conn, name)
-        with conn.transaction():
-            schedules.lock(conn, name)  # no clock owes a date of the changed schedule before this is through
-            schedules.set_schedule(conn, name, **given)
-            after = schedules.get(conn, name)
-            _refuse_dates_gone_by(conn, before, after, chosen=first is not None)
-        note(_in_words(after))
+        after = scheduling.change(conn, name, **given)
+        note(scheduling.in_words(after))
         note_unapproved(conn, name, after.pack, max(after.starts_on, common.today()))
 
 
-def _refuse_dates_gone_by(conn: Connection, before: Schedule, after: Schedule, *, chosen: bool) -> None:
-    """Dates before today that only the change makes missed would be caught up with; ``chosen``: as --from says."""
-    from limits import engine
-    from limits.store import schedules
-
-    now = schedules.now(conn)
-    today = now.astimezone(engine.timetable(after).zone).date()
-    known = set(engine.missed(conn, before, now=now))
-    dates = [date for date in engine.missed(conn, after, now=now) if date not in known and date < today]
-    if dates and not chosen:
-        raise InputError(
-            f"by this {len(dates):,} dates gone by would count as missed, from {dates[0]} to {dates[-1]}, and nothing "
-            f"was changed; say from which date on it counts: --from {today}, or --from {after.starts_on} for all"
-        )
-
-
-def _in_words(row: Schedule) -> str:
-    but = f" but {len(row.holidays)} holidays" if row.holidays else ""
-    return (
-        f"schedule {row.schedule}: {CALENDARS[row.calendar]}{but} at {row.run_at:%H:%M} {row.time_zone}, from business "
-        f"date {row.starts_on} on, by policy {row.pack}; {CATCH_UPS[row.catch_up]}"
-    )
-
-
-def _read_pack(name: str) -> str:
-    """The name by which a scheduler finds the pack; PolicyError where it cannot be used, by the name as written."""
-    from limits.store import policies
-
-    policies.read_pack(name)
-    return policies.lasting_name(name)
-
-
 def _check_zone(time_zone: str) -> None:
-    import zoneinfo
+    from limits.engine import scheduling
 
-    if time_zone not in zoneinfo.available_timezones():
-        raise typer.BadParameter(f"--time-zone: there is no time zone {time_zone!r}; write it like Europe/Prague")
+    with _option("--time-zone"):
+        scheduling.check_zone(time_zone)
 
 
 def _check_first(first: dt.date) -> None:
-    if first < EARLIEST:
-        raise typer.BadParameter(f"--from {first} lies before {EARLIEST}; name the date of the first review")
+    from limits.engine import scheduling
+
+    with _option("--from"):
+        scheduling.check_first(first)
 
 
 def _read_time(at: str) -> dt.time:
-    if re.fullmatch(r"[0-9]{2}:[0-9]{2}", at):
-        with contextlib.suppress(ValueError):
-            return dt.time.fromisoformat(at)
-    raise typer.BadParameter(f"--at {at!r} is not a time; write it HH:MM, such as 02:00")
+    from limits.engine import scheduling
+
+    with _option("--at"):
+        return scheduling.read_time(at)
+
+
+@contextlib.contextmanager
+def _option(name: str) -> Iterator[None]:
+    """What is wrong with the value of an option is told with its name."""
+    try:
+        yield
+    except InputError as error:
+        raise typer.BadParameter(f"{name}: {error}") from error
 
 
 def _read_holidays(given: list[Any] | None, file: Path | None) -> list[dt.date]:
@@ -231,13 +202,14 @@ def change_holidays(
 @schedule.command("list")
 def list_schedules(json: common.Json = False) -> None:
     """The schedules: when each runs next, which dates were missed and which passed over."""
+    from limits.engine.scheduling import schedule_dict
     from limits.settings import get_settings
     from limits.store import schedules
     from limits.terminal import note, print_json, table
 
     settings = get_settings()
     with common.database(settings) as database, database.connect("operations", "limits schedule list") as conn:
-        rows = [_as_dict(conn, row) for row in schedules.list_schedules(conn)]
+        rows = [schedule_dict(conn, row) for row in schedules.list_schedules(conn)]
         hint = "" if rows or json else common.schedule_hint(conn, settings)
     if json:
         print_json({"schedules": rows})
@@ -284,54 +256,15 @@ def _next(row: dict[str, Any]) -> tuple[str, str]:
     return f"{local:%Y-%m-%d %H:%M} {row['time_zone']}", f"{utc:%Y-%m-%d %H:%M}"
 
 
-def _as_dict(conn: Connection, row: Schedule) -> dict[str, Any]:
-    """A schedule for a machine. ``next``: the date that falls due next, and when; of a paused one it then waits."""
-    from limits import engine
-    from limits.store import schedules
-
-    now = schedules.now(conn)
-    timetable = engine.timetable(row)
-    due = next_due(timetable, now)
-    return {
-        "schedule": row.schedule,
-        "policy": row.pack,
-        "at": f"{row.run_at:%H:%M}",
-        "time_zone": row.time_zone,
-        "calendar": row.calendar,
-        "holidays": [date.isoformat() for date in row.holidays],
-        "catch_up": row.catch_up,
-        "paused": row.paused,
-        "from": row.starts_on.isoformat(),
-        "newest": row.newest.isoformat() if row.newest else None,
-        "next": None
-        if due is None
-        else {
-            "business_date": due.business_date.isoformat(),
-            "local": due.at.astimezone(timetable.zone).isoformat(),
-            "utc": due.at.isoformat(),
-        },
-        "missed": [date.isoformat() for date in engine.missed(conn, row, now=now)],
-        "passed_over": [
-            {
-                "business_date": one.business_date.isoformat(),
-                "reason": one.reason,
-                "detail": one.detail,
-                "actor": one.actor,
-                "at": one.passed_at.isoformat(),
-            }
-            for one in schedules.passed(conn, row.schedule)
-        ],
-    }
-
-
 @schedule.command("show")
 def show_schedule(name: Name, json: common.Json = False) -> None:
     """One schedule: when it runs, its holidays, the dates that were missed, and those passed over and why."""
+    from limits.engine.scheduling import schedule_dict
     from limits.store import schedules
     from limits.terminal import print_json, say
 
     with common.database() as database, database.connect("operations", "limits schedule show") as conn:
-        row = _as_dict(conn, schedules.get(conn, name))
+        row = schedule_dict(conn, schedules.get(conn, name))
     if json:
         print_json(row)
         return
@@ -397,8 +330,8 @@ def run_schedule(
     import dataclasses
 
     from limits import engine
-    from limits.cli.review import as_dict
     from limits.cli.working import see_through, workers_at_hand
+    from limits.engine.story import review_dict
     from limits.settings import get_settings
     from limits.store import schedules
     from limits.terminal import note, print_json, progress
@@ -421,7 +354,7 @@ def run_schedule(
             row = dataclasses.replace(engine.finished(database, row.review_id), created=row.created)
         if json:
             with database.connect("operations", "limits schedule run") as conn:
-                print_json({**as_dict(conn, row), "created": row.created})
+                print_json({**review_dict(conn, row), "created": row.created})
         else:
             _say_result(row)
     if row.state != "done":

@@ -50,6 +50,7 @@ def status(
     json: common.Json = False,
 ) -> None:  # fmt: skip
     """How far a review is: users decided and applied, rate, time left, workers, and what it waits for."""
+    from limits.engine.standing import look_dict
     from limits.terminal import note, print_json
 
     with common.database() as database, database.connect("operations", "limits review status") as conn:
@@ -69,7 +70,7 @@ def status(
             if any(one.row.state != "done" for one in looks):
                 raise typer.Exit(1)
         elif json:
-            print_json({"reviews": [as_dict(one) for one in looks]})
+            print_json({"reviews": [look_dict(one) for one in looks]})
         else:
             _print(conn, looks)
 
@@ -122,7 +123,9 @@ class _shown:  # noqa: N801  used like a function
 
     def _show(self, looks: list[Look]) -> None:
         if self._json:
-            print(jsons.dumps({"reviews": [as_dict(one) for one in looks]}, ensure_ascii=False), flush=True)
+            from limits.engine.standing import look_dict
+
+            print(jsons.dumps({"reviews": [look_dict(one) for one in looks]}, ensure_ascii=False), flush=True)
             return
         if self._live is not None:
             self._live.update(_drawn(looks, [self._unit(one) for one in looks]), refresh=True)
@@ -182,23 +185,13 @@ def _drawn(looks: Sequence[Look], units: Sequence[Unit]) -> Any:
 # In words ------------------------------------------------------------------------------------
 
 
-def phase_of(look: Look) -> str:
-    """State and stage in words: 'running, applying, 1 of 101 shards released (canary)'."""
-    row, phase = look.row, look.phase
-    if phase in ("over", "owed"):
-        return row.state
-    if row.stage == "decide":
-        return f"{row.state}, " + ("deciding" if phase == "decide" else "decided, at the gate")
-    where = f"{row.released_shards:,} of {row.shards:,} shards released"
-    canary = " (canary)" if row.released_shards < row.shards else ""
-    return f"{row.state}, {'applying' if phase == 'apply' else 'at the gate'}, {where}{canary}"
-
-
 def line_of(look: Look) -> str:
     """A review in one line, for a log."""
+    from limits.engine.standing import left_words, phase_words
+
     row = look.row
     parts = [
-        f"review {row.review_id} as of {row.business_date}: {phase_of(look)}",
+        f"review {row.review_id} as of {row.business_date}: {phase_words(look)}",
         f"decided {row.decided:,} of {_total(look)}",
         f"applied {row.applied:,}",
     ]
@@ -206,7 +199,7 @@ def line_of(look: Look) -> str:
     if pace.now is not None:
         parts.append(f"{pace.now:,.0f} users/s")
     if row.state == "running":
-        parts.append(f"time left {left_in_words(look)}")
+        parts.append(f"time left {left_words(look)}")
     if look.stopped:
         parts.append("the kill switch is engaged")
     if row.error:
@@ -216,37 +209,24 @@ def line_of(look: Look) -> str:
 
 def lines_of(look: Look, unit: Unit) -> list[str]:
     """A review in some lines, the first of them its heading."""
+    from limits.engine.standing import phase_words
+
     row = look.row
-    lines = [f"Review {row.review_id} as of {row.business_date}: {phase_of(look)}"]
+    lines = [f"Review {row.review_id} as of {row.business_date}: {phase_words(look)}"]
     lines += [f"  {label:<10} {text}" for label, text in (*_waits(look), *_figures(look), *_money(look, unit))]
     return lines
 
 
 def _waits(look: Look) -> Iterator[tuple[str, str]]:
-    """What keeps the review from going on, since when, and what to do."""
-    from limits.cli.gate import held_since
+    from limits.engine.standing import waits
 
-    row, switch = look.row, look.switch
-    if row.error:
-        yield "held" if row.state == "held" else "error", row.error
-    if row.state == "held" and look.last_held is not None:
-        yield from held_since(look.last_held, row.review_id, row.actor)
-    if row.state == "failed":
-        yield "to do", f"mend the cause, then: limits review resume {row.review_id}"
-    if row.waits_for is not None:
-        yield "waits for", f"review {row.waits_for} of the same schedule, {row.waits_for_state}: dates go in order"
-    if switch.engaged and row.state in ("owed", "running", "held"):
-        nothing = "nothing is applied" if row.stage == "apply" else "it will be decided and not applied"
-        since = f"{switch.changed_at:%Y-%m-%d %H:%M:%S} UTC"
-        yield "switch", f"the kill switch is engaged, {nothing}; by {switch.actor} since {since}: {switch.reason}"
-        yield "to do", f"somebody else than {switch.actor}, once it is mended: limits kill-switch off --reason '...'"
-    if not any(worker.alive for worker in look.workers) and row.state in ("owed", "running"):
-        yield "to do", "no worker is alive; start one: limits worker"
-    if row.shard_error and row.state == "running":
-        yield "trouble", row.shard_error
+    for wait in waits(look):
+        yield from wait.lines()
 
 
 def _figures(look: Look) -> Iterator[tuple[str, str]]:
+    from limits.engine.standing import left_words
+
     row = look.row
     if row.state != "owed":
         users = f"of {_total(look)} users"
@@ -256,7 +236,7 @@ def _figures(look: Look) -> Iterator[tuple[str, str]]:
         yield "applied", f"{row.applied:,} {users}{share[1]}{_rates(look.applying)}: {counts}"
         yield "aside", f"{row.quarantined:,} quarantined, {row.skipped:,} skipped"
     if row.state == "running":
-        yield "time left", left_in_words(look)
+        yield "time left", left_words(look)
     if row.state in ("running", "held") and (row.again or row.meanwhile):
         yield (
             "stale",
@@ -289,7 +269,7 @@ def _outcome(row: StatusRow) -> str:
 
 
 def _money(look: Look, unit: Unit) -> Iterator[tuple[str, str]]:
-    from limits.cli.story import before_budget, budget_line
+    from limits.engine.story import before_budget, budget_line
     from limits.money import money
 
     row = look.row
@@ -303,21 +283,6 @@ def _money(look: Look, unit: Unit) -> Iterator[tuple[str, str]]:
         yield "" if row.state != "done" else "exposure", f"of those applied: {before} before, {after} after"
     if look.budget is not None:
         yield "budget", budget_line(look.budget, unit)
-
-
-def left_in_words(look: Look) -> str:
-    """How long the present stage takes yet, at its rate; why that is not known where it is not."""
-    from limits.terminal import span
-
-    seconds = look.seconds_left
-    if seconds is not None:
-        return f"{span(seconds)} of {'deciding' if look.phase == 'decide' else 'applying'}"
-    if look.stopped:
-        return "unknown, because the kill switch is engaged"
-    if look.phase == "gate":
-        return "unknown at the gate"
-    pace = look.deciding if look.phase == "decide" else look.applying
-    return "unknown: there is no rate yet" if pace.mean is None else "unknown: nothing moves"
 
 
 def _rates(pace: Pace) -> str:
@@ -354,70 +319,3 @@ def _worker_cells(worker: WorkerStatus, look: Look) -> tuple[str, ...]:
     lately = {"decide": worker.decided_lately, "apply": worker.applied_lately}.get(look.phase)
     rate = "" if lately is None else f"{lately / LATELY_SECONDS:,.0f}"
     return worker.worker, holds, since, f"{worker.decided:,}", f"{worker.applied:,}", rate, beat, lease
-
-
-# For a program ---------------------------------------------------------------------------------
-
-
-def as_dict(look: Look) -> dict[str, Any]:
-    """A look for a program: plain values, amounts in minor units, rates in users a second, None where unknown."""
-    from limits.cli.gate import event_dict
-    from limits.cli.story import budget_dict
-
-    row = look.row
-    held = look.last_held if row.state == "held" else None
-    return {
-        "review_id": row.review_id, "kind": row.kind, "schedule": row.schedule,
-        "as_of": row.business_date.isoformat(), "state": row.state, "phase": look.phase, "stage": row.stage,
-        "seen_at": row.seen_at.isoformat(), "error": row.error, "shard_error": row.shard_error,
-        "waits_for": row.waits_for, "held": None if held is None else event_dict(held),
-        "kill_switch": {"engaged": look.switch.engaged, "actor": look.switch.actor or None,
-                        "reason": look.switch.reason},
-        "users": row.users_total,
-        "decided_counts": {
-            "raised": row.decided_raised, "lowered": row.decided_lowered, "waiting": row.decided_waiting,
-        },
-        "decided": _pace_dict(look.deciding), "applied": _pace_dict(look.applying),
-        "raised": row.raised, "unchanged": row.held, "lowered": row.lowered,
-        "quarantined": row.quarantined, "skipped": row.skipped,
-        "stale": {"waiting": row.again, "decided_meanwhile": row.meanwhile},
-        "seconds_left": look.seconds_left,
-        "shards": {
-            "all": row.shards, "released": row.released_shards,
-            "decide": {"pending": row.decide_pending, "leased": row.decide_leased, "done": row.decide_done},
-            "apply": {"pending": row.apply_pending, "leased": row.apply_leased, "done": row.apply_done},
-        },
-        "leases": {"ran_out": row.run_out, "extra": row.extra_leases},
-        "exposure": {
-            "decided_before_minor": row.decided_before_minor, "decided_after_minor": row.decided_after_minor,
-            "decided_wished_minor": row.decided_wished_minor,
-            "applied_before_minor": row.applied_before_minor, "applied_after_minor": row.applied_after_minor,
-        },
-        "budget": budget_dict(look.budget),
-        "workers": [_worker_dict(worker) for worker in look.workers],
-    }  # fmt: skip
-
-
-def _pace_dict(pace: Pace) -> dict[str, Any]:
-    return {"users": pace.users, "users_per_second": pace.now, "users_per_second_mean": pace.mean}
-
-
-def _worker_dict(worker: WorkerStatus) -> dict[str, Any]:
-    from limits.store.status import LATELY_SECONDS
-
-    holds = None
-    if worker.shard is not None and worker.leased_until is not None:
-        holds = {
-            "shard": worker.shard, "stage": worker.stage, "users": worker.shard_users,
-            "applied": worker.shard_applied or 0,
-            "leased_at": worker.leased_at.isoformat() if worker.leased_at else None,
-            "leased_until": worker.leased_until.isoformat(), "ran_out": worker.lease_ran_out,
-        }  # fmt: skip
-    return {
-        "worker": worker.worker, "alive": worker.alive,
-        "heartbeat_at": worker.heartbeat_at.isoformat() if worker.heartbeat_at else None,
-        "heartbeat_age_seconds": worker.heartbeat_age_seconds, "holds": holds,
-        "decided": worker.decided, "decided_per_second": worker.decided_lately / LATELY_SECONDS,
-        "applied": worker.applied, "applied_per_second": worker.applied_lately / LATELY_SECONDS,
-        "shards_done": worker.shards_done, "leases_ran_out": worker.run_out,
-    }  # fmt: skip

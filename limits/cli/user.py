@@ -96,6 +96,7 @@ def explain_command(
     from limits.errors import ErasureRefused, NotFound
     from limits.store import archives, log, overrides, persons, recomputes
     from limits.terminal import print_json, say
+    from limits.whatif_text import as_dict
 
     if for_user and (reference or not counterfactuals):
         raise typer.BadParameter("--for-user goes with --counterfactuals, and without --reference")
@@ -119,9 +120,9 @@ def explain_command(
         other = whatif.explained(conn, found) if counterfactuals else None
         risk = None if erased else score.of_entry(conn, found)
     if json:
-        more = {"overrides": [override.as_dict(one) for one in by_hand]} | _gone(erased) | score.as_dict(risk)
+        more = {"overrides": [one.as_dict(common.today()) for one in by_hand]} | _gone(erased) | score.as_dict(risk)
         logged = {} if for_user else found.as_dict() | more | ({"reference": beside.as_dict()} if beside else {})
-        changes = whatif.as_dict(other, found.currency, found.exponent, lang.value, for_user=for_user) if other else {}
+        changes = as_dict(other, found.currency, found.exponent, lang.value, for_user=for_user) if other else {}
         print_json(changes if for_user else logged | ({"counterfactuals": changes} if other else {}))
         return
     if not for_user:

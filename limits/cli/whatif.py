@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,54 +9,9 @@ import typer
 from limits.cli import common
 
 if TYPE_CHECKING:
-    from limits.counterfactual import Counterfactual, Counterfactuals, Waiting
-    from limits.decision import Decisions
-    from limits.dispositions import Disposition
     from limits.engine.supposing import Explained, Supposed
-    from limits.reasons import Reason
     from limits.store.db import Connection
     from limits.store.log import LogEntry
-
-WORDS = {
-    "en": {
-        "title": "User {user} as of {as_of}, by policy {pack} of {effective}: {changes}",
-        "columns": ("", "as it is", "what if"),
-        "limit": "limit", "action": "action", "binding": "bound by", "reasons": "reasons", "none": "none",
-        "raised": "raised", "held": "held", "lowered": "lowered", "unbounded": "no bound",
-        "effect": "takes effect", "AT_ONCE": "at once", "OFFERED": "when accepted", "ANNOUNCED": "after notice",
-        "now": "The limit decided on is {limit}. What stands in the way of a higher one:",
-        "person": " (a person has to look at this)",
-        "single": "One change alone that would lift it:",
-        "no_single": "No single change would lift it: several things stand in the way, or one that nobody can change.",
-        "change": "{what}: {old} -> {new}. The limit would be {limit}; then it would be held by: {next}",
-        "time": "With time:",
-        "until": "{until}: from then on no longer: {reason}. {then}",
-        "then": "All else being as it is, the limit would be {limit}",
-        "still": "Other things stand in the way besides",
-        "unknown": "not known", "yes": "yes", "no": "no",
-        "differs": "what is known now of {as_of} leads to another decision than was logged; this is about that one",
-        "waiting": "imported events wait for the next review to count them; they are left out here",
-    },
-    "zh": {
-        "title": "用户 {user}，截至 {as_of}，按政策 {pack}（{effective} 起）：{changes}",
-        "columns": ("", "现状", "假设"),
-        "limit": "额度", "action": "结果", "binding": "生效上限", "reasons": "原因", "none": "无",
-        "raised": "上调", "held": "不变", "lowered": "下调", "unbounded": "不设限",
-        "effect": "生效方式", "AT_ONCE": "立即", "OFFERED": "用户接受后", "ANNOUNCED": "通知期满后",
-        "now": "决定的额度为 {limit}。限制其提高的因素：",
-        "person": "（须人工查看）",
-        "single": "以下任一单项变化即可提高额度：",
-        "no_single": "没有单项变化可以提高额度：限制因素不止一项，或无法改变。",
-        "change": "{what}：{old} → {new}。额度可为 {limit}；届时的限制因素：{next}",
-        "time": "随时间推移：",
-        "until": "自 {until} 起不再受限：{reason}。{then}",
-        "then": "其他情况不变时，额度可为 {limit}",
-        "still": "仍有其他限制因素",
-        "unknown": "未知", "yes": "是", "no": "否",
-        "differs": "截至 {as_of} 的现有数据得出的结果与当时记录的不同；以下针对现在的结果",
-        "waiting": "有已导入的流水尚待下次审查汇总，此处未计入",
-    },
-}  # fmt: skip
 
 
 def register(app: typer.Typer) -> None:
@@ -80,6 +34,7 @@ def whatif_command(
     from limits.engine.supposing import suppose
     from limits.settings import get_settings
     from limits.terminal import note, print_json
+    from limits.whatif_text import WORDS, supposed_dict
 
     settings, date = get_settings(), as_of
     found_date: Any = date  # the option's parser has made a date of it
@@ -88,7 +43,7 @@ def whatif_command(
         made = suppose(database, settings, user_id, changes, as_of=found_date, policy=policy)
     day = found_date or common.today()
     if json:
-        print_json(_supposed_dict(made, user_id, day.isoformat()))
+        print_json(supposed_dict(made, user_id, day.isoformat()))
         return
     _print_supposed(made, user_id, day.isoformat(), lang.value)
     if made.waiting:
@@ -97,6 +52,7 @@ def whatif_command(
 
 def _print_supposed(made: Supposed, user_id: int, as_of: str, language: str) -> None:
     from limits.terminal import say, table
+    from limits.whatif_text import WORDS, side_by_side
 
     words: Any = WORDS[language]
     changes = ", ".join(change.text(made.policy.currency) for change in made.changes)
@@ -104,88 +60,7 @@ def _print_supposed(made: Supposed, user_id: int, as_of: str, language: str) -> 
         user=user_id, as_of=as_of, pack=made.policy.pack, effective=made.policy.effective_on, changes=changes
     )
     say(title, strong=True)
-    table(words["columns"], list(_side_by_side(made, language)), numbers=words["columns"][1:])
-
-
-def _side_by_side(made: Supposed, language: str) -> Iterator[tuple[str, str, str]]:
-    from limits.money import money
-    from limits.portfolio import UNBOUNDED
-    from limits.reasons import Reason
-    from limits.store.log import ACTIONS, reason_code
-
-    words: Any = WORDS[language]
-    sides = (made.before, made.after)
-
-    def amount(minor: int) -> str:
-        return money(minor, made.exponent, made.policy.currency) if minor < UNBOUNDED else words["unbounded"]
-
-    def row(name: str, values: Sequence[str]) -> tuple[str, str, str]:
-        return name, values[0], values[1]
-
-    yield row(words["limit"], [amount(int(one.limit_after[0])) for one in sides])
-    yield row(words["action"], [words[ACTIONS[int(one.action[0])]] for one in sides])
-    yield row(words["effect"], [words[how.name] for how in made.takes_effect])
-    yield row(words["binding"], [reason_code(Reason(int(one.binding[0]))) for one in sides])
-    yield row(words["reasons"], [", ".join(map(reason_code, one.reasons(0))) or words["none"] for one in sides])
-    for q in ("p10", "p50", "p90"):
-        yield row(f"capacity {q}", [amount(int(getattr(one.capacity, q)[0])) for one in sides])
-    for reason, values in _moved(made.before, made.after):
-        yield row(reason_code(reason), [amount(value) for value in values])
-
-
-def _moved(before: Decisions, after: Decisions) -> list[tuple[Reason, tuple[int, int]]]:
-    """Every ceiling that is another, in the order of the rules."""
-    from limits.ceilings import CEILINGS
-
-    pairs = [(c.reason, (int(before.ceilings[0, c.reason]), int(after.ceilings[0, c.reason]))) for c in CEILINGS]
-    return [(reason, pair) for reason, pair in pairs if pair[0] != pair[1]]
-
-
-def _supposed_dict(made: Supposed, user_id: int, as_of: str) -> dict[str, Any]:
-    from limits.portfolio import UNBOUNDED
-    from limits.store.log import reason_code
-
-    return {
-        "what_if": True,
-        "user_id": user_id,
-        "as_of": as_of,
-        "policy_pack": made.policy.pack,
-        "policy_hash": made.policy.policy_hash.hex(),
-        "currency": made.policy.currency,
-        "exponent": made.exponent,
-        "changes": [change.text(made.policy.currency) for change in made.changes],
-        "before": _decision_dict(made.before, made.takes_effect[0]),
-        "after": _decision_dict(made.after, made.takes_effect[1]),
-        "ceilings_moved": [
-            {
-                "reason": reason_code(reason),
-                **{
-                    f"{name}_minor": v if v < UNBOUNDED else None
-                    for name, v in zip(("before", "after"), pair, strict=True)
-                },
-            }
-            for reason, pair in _moved(made.before, made.after)
-        ],
-        "events_waiting": made.waiting,
-    }
-
-
-def _decision_dict(one: Decisions, effect: Disposition) -> dict[str, Any]:
-    from limits.reasons import Reason
-    from limits.store.log import ACTIONS, reason_code
-
-    return {
-        "limit_before_minor": int(one.limit_before[0]),
-        "limit_after_minor": int(one.limit_after[0]),
-        "action": ACTIONS[int(one.action[0])],
-        "takes_effect": effect.name.lower(),
-        "binding": reason_code(Reason(int(one.binding[0]))),
-        "reasons": [reason_code(reason) for reason in one.reasons(0)],
-        **{f"capacity_{q}_minor": int(getattr(one.capacity, q)[0]) for q in ("p10", "p50", "p90")},
-    }
-
-
-# Counterfactuals ----------------------------------------------------------------------------
+    table(words["columns"], list(side_by_side(made, language)), numbers=words["columns"][1:])
 
 
 def explained(conn: Connection, entry: LogEntry) -> Explained:
@@ -199,120 +74,10 @@ def explained(conn: Connection, entry: LogEntry) -> Explained:
 def show(made: Explained, entry: LogEntry, language: str, *, for_user: bool) -> None:
     """Print what would change the decision: with codes for operations, in careful words for the user."""
     from limits.terminal import note, say
+    from limits.whatif_text import WORDS, lines
 
     words: Any = WORDS[language]
     if not made.same:  # to whoever looks, on standard error; what the user reads stays clean
         note(words["differs"].format(as_of=entry.as_of))
     for line in lines(made.found, entry.currency, entry.exponent, language, for_user=for_user):
         say(line)
-
-
-def lines(found: Counterfactuals, currency: str, exponent: int, language: str, *, for_user: bool) -> Iterator[str]:
-    """The whole in sentences. What a user reads never says how fraud is looked for."""
-    from limits.money import money
-
-    words: Any = WORDS[language]
-
-    def amount(minor: int) -> str:
-        return money(minor, exponent, currency)
-
-    yield words["now"].format(limit=amount(found.limit_after))
-    told = [_reason(reason, language, for_user=for_user) for reason in found.reasons]
-    yield from (f"  - {text}" for text in dict.fromkeys(told))
-    yield words["single"] if found.single else words["no_single"]
-    for one in found.single:
-        old, new = (_value(one, value, language, amount) for value in (one.before, one.after))
-        what = _what(one, currency, language, for_user=for_user)
-        following = _reason(one.binding, language, for_user=for_user)
-        yield "  - " + words["change"].format(
-            what=what, old=old, new=new, limit=amount(one.limit_after), next=following
-        )
-    if found.waiting:
-        yield words["time"]
-    for wait in found.waiting:
-        higher = wait.limit_after > found.limit_after
-        then = words["then"].format(limit=amount(wait.limit_after)) if higher else words["still"]
-        yield "  - " + words["until"].format(
-            until=wait.until, reason=_reason(wait.reason, language, for_user=for_user), then=then
-        )
-
-
-def _reason(reason: Reason, language: str, *, for_user: bool) -> str:
-    from limits.reasons import HUMAN_REVIEW, TEXT, USER_TEXT
-    from limits.store.log import reason_code
-
-    words: Any = WORDS[language]
-    person = words["person"] if reason in HUMAN_REVIEW else ""
-    if for_user:
-        return USER_TEXT[reason][language] + person
-    return f"{TEXT[reason][language]} [{reason_code(reason)}]{person}"
-
-
-def _what(one: Counterfactual, currency: str, language: str, *, for_user: bool) -> str:
-    from limits.whatif import INPUTS
-
-    text = INPUTS[one.change.name].words(language)
-    return text if for_user else f"{text} [{one.change.text(currency)}]"
-
-
-def _value(one: Counterfactual, value: int, language: str, amount: Any) -> str:
-    from limits.money import major
-    from limits.portfolio import UNBOUNDED, UNKNOWN
-    from limits.whatif import INPUTS
-
-    words: Any = WORDS[language]
-    match INPUTS[one.change.name].kind:
-        case "flag" | "once" | "documents":
-            return str(words["yes" if value else "no"])
-        case _ if value == UNKNOWN:
-            return str(words["unknown"])
-        case "share":
-            return major(value, 2).removesuffix(".00") + "%"
-        case "count":
-            return str(value)
-        case _:
-            return str(amount(value) if value < UNBOUNDED else words["none"])
-
-
-def as_dict(made: Explained, currency: str, exponent: int, language: str, *, for_user: bool) -> dict[str, Any]:
-    """For a machine. For the user: sentences alone, for a code would say what the words do not."""
-    from limits.reasons import HUMAN_REVIEW
-    from limits.store.log import reason_code
-
-    found = made.found
-    if for_user:
-        return {"for_user": list(lines(found, currency, exponent, language, for_user=True))}
-    return {
-        "same_as_logged": made.same,
-        "limit_after_minor": found.limit_after,
-        "binding": reason_code(found.binding),
-        "reasons": [reason_code(reason) for reason in found.reasons],
-        "human_review": [reason_code(reason) for reason in found.reasons if reason in HUMAN_REVIEW],
-        "single": [_single_dict(one, currency) for one in found.single],
-        "waiting": [_waiting_dict(one) for one in found.waiting],
-    }
-
-
-def _single_dict(one: Counterfactual, currency: str) -> dict[str, Any]:
-    from limits.portfolio import UNBOUNDED, UNKNOWN
-    from limits.store.log import reason_code
-
-    return {
-        "input": one.change.name,
-        "set": one.change.text(currency),
-        "from": None if one.before in (UNKNOWN, UNBOUNDED) else one.before,
-        "to": one.after,
-        "limit_after_minor": one.limit_after,
-        "binding": reason_code(one.binding),
-    }
-
-
-def _waiting_dict(one: Waiting) -> dict[str, Any]:
-    from limits.store.log import reason_code
-
-    return {
-        "reason": reason_code(one.reason),
-        "until": one.until.isoformat(),
-        "limit_after_minor": one.limit_after,
-        "binding": reason_code(one.binding),
-    }

@@ -17,6 +17,7 @@ from limits import __version__
 from limits.console import areas, signing_in
 from limits.console.context import Context
 from limits.console.guard import Guard, problem_response
+from limits.console.health.api import Watcher
 from limits.console.pages import FOLDER
 from limits.console.people import SignInNeeded
 from limits.console.problems import Problem, problem_of, without_answer
@@ -47,6 +48,7 @@ def create_app(context: Context) -> FastAPI:
     )
     app.state.context = context
     app.state.buckets = Buckets()
+    app.state.watcher = Watcher(context)
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
     app.include_router(signing_in.router)
     for router in areas.routers():

@@ -108,7 +108,7 @@ def lines(
     for mark in marks:
         dot = f'<circle class="mark {escape(mark.kind)}" cx="{x_at(mark.x):.1f}" cy="{y_at(mark.y):.1f}" r="5">'
         dot += f"<title>{escape(mark.words)}</title></circle>"
-        parts.append(f'<a href="{escape(mark.href)}">{dot}</a>' if mark.href else dot)
+        parts.append(f'<a href="{escape(mark.href)}" aria-label="{escape(mark.words)}">{dot}</a>' if mark.href else dot)
     return _svg(title, description, parts, height)
 
 
@@ -140,11 +140,13 @@ def histogram(
     return _svg(title, description, parts, height)
 
 
-def bars(title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "") -> Markup:
-    """Rows of bars from the left; ``at`` draws a line across all, such as the limit of today."""
+def bars(
+    title: str, description: str, rows: Sequence[Bar], *, at: float | None = None, at_words: str = "", label: int = 210
+) -> Markup:
+    """Rows of bars from the left; ``at`` draws a line across all, such as the limit of today. ``label``: its room."""
     if not rows:
         return _svg(title, description, [], 60, empty=True)
-    tall, label, words = 26, 210, 150
+    tall, words = 26, 150
     height = TOP + tall * len(rows) + (18 if at_words else 6)
     top = max([row.value for row in rows] + [at or 0.0]) or 1.0
     x_at = _scale(0, top, label, WIDTH - words)
@@ -164,6 +166,48 @@ def bars(title: str, description: str, rows: Sequence[Bar], *, at: float | None 
         parts.append(f'<line class="at" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{TOP + tall * len(rows)}"/>')
         parts.append(f'<text class="at" x="{x:.1f}" y="{height - 4}" text-anchor="middle">{escape(at_words)}</text>')
     return _svg(title, description, parts, height)
+
+
+def grid(
+    title: str,
+    description: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float]],
+    *,
+    words: Callable[[float], str] = lambda value: f"{value:,.0f}",
+) -> Markup:
+    """A number for each row and column: the darker its place, the higher; every one is written there too."""
+    flat = [value for row in values for value in row]
+    if not flat:
+        return _svg(title, description, [], 60, empty=True)
+    low, high = min(flat), max(flat)
+    tall, left, top = 24, 150, 76
+    wide = (WIDTH - left - 40) / len(columns)
+    parts = []
+    for k, name in enumerate(columns):
+        x, y = left + (k + 0.4) * wide, top - 6
+        turned = f'x="{x:.1f}" y="{y}" transform="rotate(-35 {x:.1f} {y})"'
+        parts.append(f'<text class="tick" {turned}>{escape(_cut(name, 16))}</text>')
+    for j, name in enumerate(rows):
+        y = top + j * tall
+        parts.append(
+            f'<text class="label" x="{left - 8}" y="{y + 16}" text-anchor="end">{escape(_cut(name, 21))}</text>'
+        )
+        for k, value in enumerate(values[j]):
+            x, shade = left + k * wide, 0.06 + 0.44 * (value - low) / ((high - low) or 1)
+            said = f"{name}, {columns[k]}: {words(value)}"
+            parts.append(
+                f'<rect class="bar" x="{x + 1:.1f}" y="{y + 1}" width="{wide - 2:.1f}" height="{tall - 2}" '
+                f'fill-opacity="{shade:.2f}"><title>{escape(said)}</title></rect>'
+                f'<text class="value" x="{x + wide / 2:.1f}" y="{y + 16}" text-anchor="middle">'
+                f"{escape(words(value))}</text>"
+            )
+    return _svg(title, description, parts, top + tall * len(rows) + 8)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
@@ -203,21 +247,21 @@ def _axes(
         parts.append(
             f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(y_words(value))}</text>'
         )
-    parts += [
-        f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="middle">{escape(words)}</text>'
-        for x, words in x_labels
-    ]
+    for x, words in x_labels:
+        anchor = "end" if x > WIDTH - 4 * len(words) else "middle"  # what stands at the edge stays inside
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{height - 8}" text-anchor="{anchor}">{escape(words)}</text>')
     return parts
 
 
 def _svg(title: str, description: str, parts: Sequence[str], height: int, *, empty: bool = False) -> Markup:
     name = f"c{zlib.crc32(f'{title} {description}'.encode())}"  # the same page twice is the same bytes
     inside = "".join(parts)
+    role = "group" if "<a " in inside else "img"  # whoever hears an image is told nothing of links in it
     if empty:
         inside = (
             f'<text class="tick" x="{WIDTH // 2}" y="{height // 2}" text-anchor="middle">nothing to show yet</text>'
         )
     return Markup(  # noqa: S704 (every text in it went through escape)
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="{name}t {name}d">'
+        f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="{role}" aria-labelledby="{name}t {name}d">'
         f'<title id="{name}t">{escape(title)}</title><desc id="{name}d">{escape(description)}</desc>{inside}</svg>'
     )

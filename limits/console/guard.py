@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from limits.console import sessions, tokens
 from limits.console.context import Context
+from limits.console.health import tracing
 from limits.console.pages import render
 from limits.console.people import Principal
 from limits.console.problems import Problem, ProblemModel, problem_of, without_answer
@@ -79,22 +80,21 @@ class Guard:
             scope["method"] = "GET"
         request = Request(scope, receive)
         out = _Out(request, send, with_body=asked != "HEAD")
-        try:
-            await self._answer(request, receive, out)
-        except _Gone:
-            out.status = 499
-        except Exception as error:  # the last resort: told in one sentence, kept in the log
-            log.error("request failed", request=number, error=type(error).__qualname__, at=_frames(error))
-            if out.started:
-                raise
-            words = f"unexpected error; the server's log has it under {number}"
-            await problem_response(request, Problem(500, "unexpected", words))(scope, receive, out.send)
-        finally:
-            who: Principal | None = scope.get("limits.principal")
-            log.info(
-                "request", request=number, method=asked, route=getattr(scope.get("route"), "path", "none"),
-                status=out.status, kind=who.kind if who else "nobody", seconds=round(time.perf_counter() - began, 4),
-            )  # fmt: skip
+        with tracing.span(request) as tell:
+            try:
+                await self._answer(request, receive, out)
+            except _Gone:
+                out.status = 499
+            except Exception as error:  # the last resort: told in one sentence, kept in the log
+                log.error("request failed", request=number, error=type(error).__qualname__, at=_frames(error))
+                out.status = 500
+                if out.started:
+                    raise
+                words = f"unexpected error; the server's log has it under {number}"
+                await problem_response(request, Problem(500, "unexpected", words))(scope, receive, out.send)
+            finally:
+                tell(out.status)
+                _tell(request, asked, out.status, time.perf_counter() - began)
 
     async def _answer(self, request: Request, receive: Receive, out: _Out) -> None:
         scope = request.scope
@@ -111,6 +111,17 @@ class Guard:
             await problem_response(request, without_answer())(scope, receive, out.send)
         else:
             await self._app(scope, _again(given, receive), out.send)
+
+
+def _tell(request: Request, method: str, status: int, seconds: float) -> None:
+    """One line in the log and one more in the metrics: the route and its numbers, never the address."""
+    who: Principal | None = request.scope.get("limits.principal")
+    told = tracing.route_of(request)
+    request.app.state.watcher.requests.count(method, told["route"], status, seconds)
+    log.info(
+        "request", request=request.scope["limits.request"], method=method, **told, status=status,
+        kind=who.kind if who else "nobody", seconds=round(seconds, 4),
+    )  # fmt: skip
 
 
 def _frames(error: Exception) -> list[str]:

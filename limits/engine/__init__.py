@@ -10,7 +10,7 @@ announced changes, ``trying`` the dry run, ``deciding`` the steps that they shar
 
 from limits.engine.asking import MANUAL, finished, policy_for, progress, request_review, reviewed, usual_policy, watch
 from limits.engine.deciding import Decided, code_version, decide_users, made_by
-from limits.engine.delivering import Delivery, deliver, text_of
+from limits.engine.delivering import Delivery, deliver, text_of, text_shown
 from limits.engine.owing import Owed, Owing, missed, owe_due, run_schedule, timetable
 from limits.engine.pending import Carried, DueRun, accept, decline, due_changes, set_consent
 from limits.engine.reconciling import reconcile_owed
@@ -64,6 +64,7 @@ __all__ = [
     "sender_for",
     "set_consent",
     "text_of",
+    "text_shown",
     "timetable",
     "usual_policy",
     "watch",

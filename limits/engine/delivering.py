@@ -19,7 +19,7 @@ import structlog
 from limits.engine.asking import today
 from limits.engine.scoring import Scores
 from limits.engine.sending import Message, Sender
-from limits.errors import DeliveryFailed, LimitsError, NotFound
+from limits.errors import DeliveryFailed, InputError, LimitsError, NotFound
 from limits.notices import Facts, render
 from limits.policy import Policy, parse_policy
 from limits.reasons import SCORED
@@ -79,6 +79,16 @@ def text_of(conn: Connection, notice: Notice, told_on: dt.date, *, folder: Path 
         return notice.body or notice.draft or {}
     facts = with_losses(conn, notice.facts, Scores(conn, folder))
     return dict(render(facts, _policy(conn, notice.policy_hash), told_on))
+
+
+def text_shown(conn: Connection, notice: Notice, told_on: dt.date, *, folder: Path | None = None) -> dict[str, str]:
+    """The same for whoever looks: NotFound where it is gone with its user, InputError where it cannot be written."""
+    if notice.body == {}:
+        raise NotFound(f"the text of notice {notice.notice_id} is gone: user {notice.user_id} was erased")
+    try:
+        return text_of(conn, notice, told_on, folder=folder)
+    except ValueError as error:
+        raise InputError(f"notice {notice.notice_id} cannot be written: {error}") from error
 
 
 def with_losses(conn: Connection, facts: Facts, scores: Scores) -> Facts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -22,10 +24,20 @@ class Decision:
     approval: Approval
     changed: bool
 
+    def as_dict(self) -> dict[str, Any]:
+        """The proposal for a machine, and whether this call changed it."""
+        return {**self.approval.as_dict(), "changed": self.changed}
+
 
 def propose_policy(database: Database, name: str, *, role: PolicyRole, actor: str, reason: str) -> list[Decision]:
     """Proposes every policy of a file, folder or pack that is not proposed or approved for the role already."""
-    history = policies.read_pack(name)
+    return propose_policies(database, policies.read_pack(name), role=role, actor=actor, reason=reason)
+
+
+def propose_policies(
+    database: Database, history: Sequence[Policy], *, role: PolicyRole, actor: str, reason: str
+) -> list[Decision]:
+    """Proposes every one of the policies that is not proposed or approved for the role already."""
     with database.connect("operations", "limits policy propose") as conn:
         return [_propose(conn, policy, role, actor, reason) for policy in history]
 

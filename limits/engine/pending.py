@@ -50,6 +50,21 @@ class Carried:
     entry: LogEntry
     repeated: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether all of what was offered is the limit now."""
+        return self.entry.limit_after_minor >= self.change.proposed_minor
+
+    @property
+    def said(self) -> str:
+        """How an accepted offer ended, in a few words."""
+        number = self.change.change_id
+        if self.change.state == "suppressed":
+            return f"offer {number} could not be kept: nothing above the limit is allowed any longer"
+        if not self.whole:
+            return f"offer {number} was kept in part"
+        return f"offer {number} was accepted and the limit raised"
+
 
 @dataclass
 class DueRun:

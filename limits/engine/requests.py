@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -34,6 +35,34 @@ class Answer:
     asked_minor: int
     repeated: bool = False
     waiting: Change | None = None
+
+    @property
+    def said(self) -> str:
+        """The answer in a few words."""
+        entry = self.entry
+        before, after = (
+            money(minor, entry.exponent, entry.currency)
+            for minor in (entry.limit_before_minor, entry.limit_after_minor)
+        )
+        if entry.action < 0:  # what is decided afresh may also fall
+            return f"refused: the limit is lowered from {before} to {after}"
+        return {
+            "granted": f"granted: the limit is {after}",
+            "partly_granted": f"partly granted: the limit is {after}",
+            "refused": f"refused: the limit stays {after}",
+        }[self.request.answer]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The answer for a machine; amounts in minor units."""
+        return {
+            "request_id": self.request.request_id,
+            "answer": self.request.answer,
+            "asked_minor": self.asked_minor,
+            "amount_minor": self.request.amount_minor,
+            "waiting_change_id": self.waiting.change_id if self.waiting else None,
+            "repeated": self.repeated,
+            "decision": self.entry.as_dict(),
+        }
 
 
 def request_limit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -30,6 +31,10 @@ class RiskDecision:
     approval: RiskApproval
     changed: bool
 
+    def as_dict(self) -> dict[str, Any]:
+        """The proposal for a machine, and whether this call changed it."""
+        return {**self.approval.as_dict(), "changed": self.changed}
+
 
 def read_model(path: Path) -> Scorecard:
     """One model file; InputError names it and every mistake."""
@@ -48,7 +53,13 @@ def read_model(path: Path) -> Scorecard:
 
 def propose_model(database: Database, path: Path, *, effective_on: dt.date, actor: str, reason: str) -> RiskDecision:
     """Proposes the model of a file to score from a date on, unless it stands so already."""
-    model = read_model(path)
+    return propose_scorecard(database, read_model(path), effective_on=effective_on, actor=actor, reason=reason)
+
+
+def propose_scorecard(
+    database: Database, model: Scorecard, *, effective_on: dt.date, actor: str, reason: str
+) -> RiskDecision:
+    """Proposes a model to score from a date on, unless it stands so already."""
     if effective_on < FIRST_DATE:
         raise InputError(f"{effective_on} is before {FIRST_DATE}, the first date that a model may be effective on")
     with database.connect("operations", "limits risk propose") as conn:

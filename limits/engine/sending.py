@@ -1,4 +1,4 @@
-"""Where messages to users go: a file of lines, or a command that takes each one."""
+"""Where messages to users go: a file of lines, a command that takes each one, or a URL (webhooks.py)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ class Sender(Protocol):
     batch: int
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Hands all of them over for good, or raises: DeliveryFailed where none was taken."""
+        """Hands all of them over for good, or raises: DeliveryFailed where none was taken.
+
+        What ends the whole run is another error: InputError, DeliveryStopped.
+        """
 
 
 class ToFile:
@@ -100,9 +103,13 @@ def split_command(command: str) -> list[str]:
     return words
 
 
-def sender_for(target: str) -> Sender:
-    """What LIMITS_OUTBOX names: ``file:PATH`` or ``command:COMMAND``."""
+def sender_for(target: str, *, secret: str | None = None) -> Sender:
+    """What LIMITS_OUTBOX names: ``file:PATH``, ``command:COMMAND`` or a URL. ``secret``: LIMITS_WEBHOOK_SECRET."""
     kind, _, rest = target.partition(":")
+    if kind in ("http", "https"):
+        from limits.engine.webhooks import ToWebhook
+
+        return ToWebhook(target, secret)
     return ToCommand(rest) if kind == "command" else ToFile(Path(rest))
 
 

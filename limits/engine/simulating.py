@@ -21,7 +21,7 @@ from limits.decision import Decisions, decide, scored
 from limits.engine.asking import policy_for, refuse_future
 from limits.engine.scoring import fitting
 from limits.engine.trying import KEPT, chunks
-from limits.errors import PolicyError
+from limits.errors import InputError, PolicyError
 from limits.policy import Policy, parse_policy
 from limits.portfolio import Int, Portfolio
 from limits.reasons import Reason
@@ -30,6 +30,7 @@ from limits.settings import Settings
 from limits.store import past, policies, recomputes, reviews, risk_models
 from limits.store.db import Connection, Database
 from limits.store.load import Excluded, load_portfolio
+from limits.store.log import ACTIONS, reason_code
 from limits.store.past import Done
 
 
@@ -48,6 +49,17 @@ class Moved:
     def difference_minor(self) -> int:
         """How much higher the limit is by the new policy."""
         return self.new_minor - self.champion_minor
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "user_id": self.user_id,
+            "limit_before_minor": self.before_minor,
+            "champion_minor": self.champion_minor,
+            "new_minor": self.new_minor,
+            "champion_binding": reason_code(self.champion_binding),
+            "new_binding": reason_code(self.new_binding),
+        }
 
 
 @dataclass
@@ -73,6 +85,21 @@ class Side:
         self.reasons.update(
             (act, Reason(binding)) for act, binding in zip(action.tolist(), made.binding.tolist(), strict=True)
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            **self.policy.named,
+            "raised": self.raised,
+            "held": self.held,
+            "lowered": self.lowered,
+            "fallback": self.fallback,
+            "exposure_after_minor": self.exposure_after_minor,
+            "reasons": [
+                {"action": ACTIONS[action], "binding": reason_code(reason), "users": users}
+                for (action, reason), users in self.reasons.most_common()
+            ],
+        }
 
 
 @dataclass
@@ -142,6 +169,30 @@ class Simulated:
             key=lambda m: (m.difference_minor, m.user_id),
         )
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "as_of": self.as_of.isoformat(),
+            "review_id": self.review_id,
+            "users": self.users,
+            "decided": self.decided,
+            "quarantined": self.quarantined,
+            "exceptions": [
+                {"outcome": outcome, "reason": reason, "users": users}
+                for (outcome, reason), users in sorted(self.exceptions.items())
+            ],
+            "exposure_before_minor": self.exposure_before_minor,
+            "champion": self.champion.as_dict() | {"breakers": list(self.tripped(self.champion))},
+            "new": self.new.as_dict() | {"breakers": list(self.tripped(self.new))},
+            "flipped": self.flipped,
+            "differing": self.differing,
+            "flips": [
+                {"champion": ACTIONS[old], "new": ACTIONS[new], "users": users}
+                for (old, new), users in sorted(self.flips.items(), reverse=True)
+            ],
+            "movers": [m.as_dict() for m in (*self.higher, *self.lower)],
+        }
+
 
 @dataclass(frozen=True)
 class Simulation:
@@ -152,6 +203,17 @@ class Simulation:
     users_waiting: int
     dates: list[Simulated]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine; amounts in minor units."""
+        return {
+            "simulation": True,
+            "currency": self.new.currency,
+            "exponent": self.exponent,
+            "new": self.new.named,
+            "users_waiting": self.users_waiting,
+            "dates": [one.as_dict() for one in self.dates],
+        }
+
 
 def simulate(
     database: Database,
@@ -161,6 +223,7 @@ def simulate(
     as_of: dt.date,
     last: int = 0,
     champion: str | None = None,
+    most: int | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Simulation:
     """Decides everybody as of a date, and as of the last reviews before it, by two policies.
@@ -168,7 +231,8 @@ def simulate(
     A date that was reviewed is done again: with the limits before that review and, as champion, the
     policy that decided it; the users are scored as then. A date that was not has the limits at its
     end, and the policy and the model in force. ``champion`` names another policy. PolicyError where
-    there is none in the new policy's currency; ReviewRefused for a date in the future.
+    there is none in the new policy's currency; ReviewRefused for a date in the future. ``most``: users, each counted
+    once for each date; InputError before anything is decided where there are more.
     """
     refuse_future(as_of)
     with database.connect("operations", "limits policy simulate") as conn, past.looking(conn):
@@ -176,6 +240,11 @@ def simulate(
         dates = _dates(conn, settings, new, as_of, last, champion)
         users = reviews.count_users(conn)
         total, done = users * len(dates), 0
+        if most is not None and total > most:
+            raise InputError(
+                f"{users:,} users on {len(dates)} dates are {total:,} to decide, and {most:,} are possible at once; "
+                "take fewer reviews, or run limits policy simulate"
+            )
         progress(0, total)
         for date in dates:
             for user_ids in chunks(conn, settings.chunk_users):

@@ -76,7 +76,7 @@ def suppose_score(
         features, written, inputs = _split(texts, scorecard, chosen.currency)
         user = user_at(conn, user_id, date, chosen)
         exponent = recomputes.facts(conn, chosen.currency).exponent
-        waiting = past.users_waiting(conn) > 0
+        waiting = past.anybody_waiting(conn)
     before = _side(user, chosen, scorecard, {})
     after = _side(apply_changes(user, inputs), chosen, scorecard, features)
     return SupposedScore(

@@ -58,7 +58,7 @@ def evaluate(
     chances = tenths(risk.probability_ppm)
     return Evaluation(
         of(slice(None)),
-        {_percent(risk.probability_ppm[rows]): of(rows) for rows in chances},
+        {percents(risk.probability_ppm[rows]): of(rows) for rows in chances},
         {_amounts(portfolio.credit_limit[rows], EXPONENTS[portfolio.currency]): of(rows) for rows in limits},
         {name: of(risk.band == at) for at, name in enumerate(risk.bands) if (risk.band == at).any()},
     )
@@ -76,7 +76,8 @@ def tenths(values: Int) -> list[Bool]:
     return [place == at for at in range(len(cuts) + 1) if (place == at).any()]
 
 
-def _percent(ppm: Int) -> str:
+def percents(ppm: Int) -> str:
+    """The least and the largest of some probabilities, in words."""
     return f"{ppm.min() / ALL_PPM:.1%} to {ppm.max() / ALL_PPM:.1%}"
 
 

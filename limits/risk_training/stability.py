@@ -114,7 +114,7 @@ def monitor(
     check_currency(scorecard, portfolio)
     risk = scorecard.score(portfolio, capacity)
     points = _shares(np.searchsorted(expected.point_edges, risk.points, side="right"), len(expected.point_share))
-    found = [Drift("points", "stability", stability_index(expected.point_share, points), _largest_part(points))]
+    found = [points_drift(expected, points)]
 
     def words(name: str) -> list[str]:
         return [told(name, edge, portfolio.currency) for edge in expected.edges[name]]
@@ -125,10 +125,11 @@ def monitor(
     if missed is None:
         return found, None
     figures = judged(risk, missed, times=times, seed=seed)
-    return [*found, *_calibration(figures)], figures
+    return [*found, *calibration_drifts(figures)], figures
 
 
-def _calibration(figures: Judged) -> list[Drift]:
+def calibration_drifts(figures: Judged) -> list[Drift]:
+    """How far what became of users is from what was expected."""
     rate, chance = figures.value["rate"], figures.value["expected"]
     slope = figures.value["calibration_slope"]
     found = [Drift("missed payments", "rate", abs(rate / chance - 1), f"{rate:.2%} missed, {chance:.2%} expected")]
@@ -137,8 +138,10 @@ def _calibration(figures: Judged) -> list[Drift]:
     return found
 
 
-def _largest_part(share: Real) -> str:
-    return f"its tenths hold {share.min():.1%} to {share.max():.1%} of the users"
+def points_drift(expected: Expected, share: Real) -> Drift:
+    """How far the shares of the parts of the points are from what they were."""
+    says = f"its tenths hold {share.min():.1%} to {share.max():.1%} of the users"
+    return Drift("points", "stability", stability_index(expected.point_share, share), says)
 
 
 def _moved(expected: Real, found: Real, edges: list[str]) -> str:

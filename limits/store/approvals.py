@@ -81,6 +81,29 @@ class Approval:
         """Proposed or approved: the same policy need not be proposed again."""
         return self.state in ("proposed", "approved")
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "approval_id": self.approval_id,
+            "pack": self.pack,
+            "effective_on": self.effective_on.isoformat(),
+            "policy_hash": self.policy_hash.hex(),
+            "role": self.role,
+            "state": self.state,
+            "maker": self.maker,
+            "maker_session": self.maker_session,
+            "proposed_at": self.proposed_at.isoformat(),
+            "reason": self.reason,
+            "checker": self.checker,
+            "checker_session": self.checker_session,
+            "decided_at": self.decided_at.isoformat() if self.decided_at else None,
+            "decided_reason": self.decided_reason,
+            "withdrawn_by": self.withdrawn_by,
+            "withdrawn_session": self.withdrawn_session,
+            "withdrawn_at": self.withdrawn_at.isoformat() if self.withdrawn_at else None,
+            "withdrawn_reason": self.withdrawn_reason,
+        }
+
 
 @contextlib.contextmanager
 def in_words() -> Iterator[None]:

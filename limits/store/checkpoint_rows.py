@@ -8,5 +8,9 @@ from limits.store.queries import query
 
 def newest(conn: Connection, limit: int) -> list[tuple[int, str]]:
     """Number and note of the newest, at most so many, the newest last."""
-    rows = conn.execute(query("checkpoints_newest"), {"limit": limit}).fetchall()
-    return [(number, note) for number, note in reversed(rows)]
+    return list(reversed(before(conn, limit, None)))
+
+
+def before(conn: Connection, limit: int, number: int | None) -> list[tuple[int, str]]:
+    """Number and note of those before one of a number (None: of all), at most so many, the newest first."""
+    return conn.execute(query("checkpoints_newest"), {"limit": limit, "before": number}).fetchall()

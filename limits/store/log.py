@@ -77,7 +77,13 @@ class LogFilter:
             "min_change_minor": self.min_change_minor,
             "max_change_minor": self.max_change_minor,
             "min_share_bps": self.min_share_bps,
+            "changes": self.changes,
         }
+
+    @property
+    def changes(self) -> bool:
+        """Whether nothing can match but what changes a limit, offers or announces: those entries have an index."""
+        return bool(self.action or self.disposition or self.min_change_minor or self.min_share_bps)
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,8 @@ def reason_text(reason: Reason, language: str = "en") -> str:
 def page(conn: psycopg.Connection[Any], wanted: LogFilter, *, limit: int, after: int | None = None) -> list[LogEntry]:
     """Up to ``limit`` entries, newest first; ``after`` is the last entry of the page before."""
     with conn.cursor(row_factory=class_row(LogEntry)) as cursor:
-        cursor.execute(query("log_page"), {**wanted.parameters(), "limit": limit, "after": after})
+        statement = sql.SQL(query("log_page")).format(conditions=conditions())
+        cursor.execute(statement, {**wanted.parameters(), "limit": limit, "after": after}, prepare=False)
         return cursor.fetchall()
 
 
@@ -243,12 +250,35 @@ class Times:
 
 def times(conn: psycopg.Connection[Any], entry_id: int) -> Times | None:
     """Both times of an entry; None where it is older than records are, or its record cannot be read."""
-    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
+    text = record(conn, entry_id)
     try:
-        record = None if row is None else BatchRecord.parse(row[0])
+        said = None if text is None else BatchRecord.parse(text)
     except EntryError:
         return None  # altered: limits log verify says how
-    return None if record is None else Times(record.decided_at, record.applied_at)
+    return None if said is None else Times(said.decided_at, said.applied_at)
+
+
+def record(conn: psycopg.Connection[Any], entry_id: int) -> str | None:
+    """The record of the batch of an entry, as it was hashed; None of those made before there were batches."""
+    row = conn.execute(query("log_entry_record"), {"entry_id": entry_id}).fetchone()
+    return None if row is None else str(row[0])
+
+
+@dataclass(frozen=True)
+class Told:
+    """A notice about an entry: what kind, by when it had to go out, and when it did."""
+
+    notice_id: int
+    kind: str
+    due_on: dt.date
+    created_at: dt.datetime
+    delivered_at: dt.datetime | None
+
+
+def notices(conn: psycopg.Connection[Any], entry_id: int) -> list[Told]:
+    """The notices about an entry."""
+    with conn.cursor(row_factory=class_row(Told)) as cursor:
+        return cursor.execute(query("log_entry_notices"), {"entry_id": entry_id}).fetchall()
 
 
 @dataclass(frozen=True)
@@ -281,7 +311,12 @@ def newest(conn: psycopg.Connection[Any], user_id: int, as_of: dt.date | None = 
 def matching(columns: Iterable[str]) -> sql.Composed:
     """The query of entries that match, of some columns of the view; effective_on is always the last one."""
     names = [sql.Identifier(name) for name in columns if name != "effective_on"]
-    return sql.SQL(query("log_matching")).format(columns=sql.SQL(", ").join(names))
+    return sql.SQL(query("log_matching")).format(columns=sql.SQL(", ").join(names), conditions=conditions())
+
+
+def conditions() -> sql.SQL:
+    """What a filter asks of an entry, with the parameters of ``LogFilter``; never in a query that is prepared."""
+    return sql.SQL(query("log_conditions"))
 
 
 def stream(conn: psycopg.Connection[Any], wanted: LogFilter) -> Iterator[LogEntry]:

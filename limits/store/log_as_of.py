@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg.rows import class_row
 
-from limits.errors import NotFound, NotOpenYet
+from limits.errors import InputError, NotFound, NotOpenYet
 from limits.store import archives
 from limits.store.archives import Line
 from limits.store.db import Connection
@@ -71,18 +72,52 @@ class Standing:
         """The limit as it stood when that day ended; None where no later decision is as of the date or before."""
         return None if self.change == self.known else self._limit(self.known)
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        return {
+            "user_id": self.user_id,
+            "date": self.as_of.isoformat(),
+            "currency": self.opening.currency,
+            "exponent": self.opening.exponent,
+            "limit_minor": self.limit_minor,
+            "since": self.since.isoformat(),
+            "opened_on": self.opening.opened_on.isoformat(),
+            "opening_limit_minor": self.opening.opening_limit_minor,
+            "archive": self.archive,
+            "decision": self.change.as_dict() if self.change else None,
+            "last_decision": self.newest.as_dict() if self.newest else None,
+            "decided_later": self.known_minor is not None,
+            "limit_known_minor": self.limit_minor if self.known_minor is None else self.known_minor,
+            "waiting": [_change_dict(change) for change in self.waiting],
+            "erased_on": self.erased.erased_on.isoformat() if self.erased else None,
+        }
+
     def _limit(self, change: LogEntry | None) -> int:
         if change is not None:
             return change.limit_after_minor
         return self.archived.limit_after_minor if self.archived else self.opening.opening_limit_minor
 
 
-def standing(conn: Connection, user_id: int, as_of: dt.date) -> Standing:
-    """The user's limit on a date that has come.
+def _change_dict(change: Change) -> dict[str, Any]:
+    return {
+        "change_id": change.change_id,
+        "entry_id": change.entry_id,
+        "kind": change.kind,
+        "as_of": change.as_of.isoformat(),
+        "limit_minor": change.limit_minor,
+        "proposed_minor": change.proposed_minor,
+        "effective_on": change.effective_on.isoformat(),
+    }
 
-    NotFound where the user has no credit line, NotOpenYet before it was opened, InArchive where the log as of the date
-    is archived.
+
+def standing(conn: Connection, user_id: int, as_of: dt.date, *, now: dt.datetime | None = None) -> Standing:
+    """The user's limit on a date that has come, somewhere on earth: schedules go by the date of their place.
+
+    ``now``: InputError where that date has not come; None: nobody asks. NotFound where the user has no credit line,
+    NotOpenYet before it was opened, InArchive where the log as of the date is archived.
     """
+    if now is not None and as_of > (now + dt.timedelta(hours=14)).date():
+        raise InputError(f"{as_of} lies in the future: the log says what was, up to today")
     key = {"user_id": user_id, "as_of": as_of}
     with looking(conn):
         with conn.cursor(row_factory=class_row(Opening)) as cursor:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+import psycopg
 from psycopg.rows import class_row
 
+from limits.errors import DatabaseError
 from limits.store import workers
-from limits.store.db import Connection
+from limits.store.db import Connection, Database, first_line
 from limits.store.queries import query
 
 
@@ -20,8 +22,21 @@ class ReviewState:
     schedule: str
     business_date: dt.date
     state: str
+    stage: str
     complains: bool
     created_at: dt.datetime
+    started_at: dt.datetime | None
+    finished_at: dt.datetime | None
+    users_total: int | None
+    users_raised: int | None
+    users_held: int | None
+    users_lowered: int | None
+    users_quarantined: int | None
+    users_skipped: int | None
+    shards: int
+    shards_decided: int
+    shards_done: int
+    shards_leased: int
     shards_stuck: int
     shards_complaining: int
     age_seconds: float
@@ -38,11 +53,12 @@ class ScheduleCounts:
 
 @dataclass(frozen=True)
 class ProcessCounts:
-    """Processes of a kind ("worker", "scheduler"), and those that are alive."""
+    """Processes of a kind ("worker", "scheduler"), those that are alive, and the age of the newest heartbeat."""
 
     kind: str
     alive: int
     known: int
+    age_seconds: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +67,7 @@ class Waiting:
 
     what: str
     waiting: int
+    oldest_at: dt.datetime | None
     seconds: float | None
 
 
@@ -60,6 +77,40 @@ class SwitchState:
 
     engaged: bool
     changed_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class CheckpointState:
+    """The newest checkpoint of the log."""
+
+    checkpoint_id: int
+    tree_size: int
+    entries: int
+    made_at: dt.datetime
+    age_seconds: float
+
+
+@dataclass(frozen=True)
+class Everything:
+    """All of it, read at one time."""
+
+    reviews: list[ReviewState]
+    schedules: ScheduleCounts
+    processes: dict[str, ProcessCounts]
+    waiting: dict[str, Waiting]
+    switch: SwitchState
+    checkpoint: CheckpointState | None
+
+
+def everything(database: Database) -> Everything:
+    """All counts and states, by a connection of its own. DatabaseError where it cannot be read."""
+    with database.connect("monitor", "limits metrics") as conn:
+        try:
+            return Everything(
+                reviews(conn), schedules(conn), processes(conn), waiting(conn), switch(conn), checkpoint(conn)
+            )
+        except psycopg.Error as error:
+            raise DatabaseError(f"counts and states cannot be read: {first_line(error)}") from None
 
 
 def reviews(conn: Connection) -> list[ReviewState]:
@@ -95,3 +146,9 @@ def switch(conn: Connection) -> SwitchState:
         found = cursor.execute(query("metrics_kill_switch")).fetchone()
     assert found is not None, "the switch is one row"
     return found
+
+
+def checkpoint(conn: Connection) -> CheckpointState | None:
+    """The newest checkpoint; None before the first."""
+    with conn.cursor(row_factory=class_row(CheckpointState)) as cursor:
+        return cursor.execute(query("metrics_checkpoint")).fetchone()

@@ -41,8 +41,17 @@ def check(target: Settings | Database) -> None:
         with database.connect("owner", "limits check") as conn:
             pending = _pending(conn, _files())
         if pending:
-            behind = f"{len(pending)} migration{'s' * (len(pending) > 1)} behind, from {pending[0]} on"
-            raise MigrationError(f"{database.where} is {behind}; run: limits migrate")
+            raise MigrationError(f"{database.where} is {_behind(pending)}; run: limits migrate")
+
+
+def ready(conn: Connection) -> None:
+    """MigrationError unless the schema that a connection sees is exactly what this code needs; any login may ask."""
+    if pending := _pending(conn, _files()):
+        raise MigrationError(f"the schema is {_behind(pending)}; run: limits migrate")
+
+
+def _behind(pending: list[str]) -> str:
+    return f"{len(pending)} migration{'s' * (len(pending) > 1)} behind, from {pending[0]} on"
 
 
 def apply(target: Settings | Database) -> list[str]:

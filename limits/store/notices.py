@@ -137,10 +137,22 @@ class Overdue:
 
 
 def page(
-    conn: Connection, *, as_of: dt.date, user_id: int | None = None, overdue: bool = False, limit: int = 50
+    conn: Connection,
+    *,
+    as_of: dt.date,
+    user_id: int | None = None,
+    overdue: bool = False,
+    after: tuple[dt.date, int] | None = None,
+    limit: int = 50,
 ) -> list[Notice]:
-    """Up to ``limit`` notices of decisions as of a date or before, the one due first at the top."""
-    parameters = {"user_id": user_id, "as_of": as_of, "overdue": overdue, "limit": limit}
+    """Up to ``limit`` notices of decisions as of a date or before, the one due first at the top.
+
+    ``after``: day and number of the last one of the page before.
+    """
+    day, number = after or (None, None)
+    parameters = {
+        "user_id": user_id, "as_of": as_of, "overdue": overdue, "after_on": day, "after_id": number, "limit": limit,
+    }  # fmt: skip
     with conn.cursor(row_factory=class_row(Notice)) as cursor:
         return cursor.execute(query("notice_page"), parameters).fetchall()
 

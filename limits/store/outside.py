@@ -15,7 +15,13 @@ from typing import IO
 SAID_BYTES = 2000
 
 #: Variables that may hold a password, and are for no program of the lender's.
-SECRET = frozenset({"LIMITS_DATABASE_URL", "LIMITS_BROKER_URL", "LIMITS_LOG_ANCHOR"})
+SECRET = frozenset(
+    f"LIMITS_{name}"
+    for name in (
+        "DATABASE_URL", "APPROVER_DATABASE_URL", "AUDITOR_DATABASE_URL", "BROKER_URL", "LOG_ANCHOR",
+        "OIDC_CLIENT_SECRET", "WEBHOOK_SECRET",
+    )
+)  # fmt: skip
 
 
 def refused(arguments: Sequence[str], given: bytes, *, seconds: float) -> str | None:

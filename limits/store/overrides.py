@@ -55,6 +55,29 @@ class Override:
         """The amount with its currency; empty for a hold."""
         return "" if self.amount_minor is None else money(self.amount_minor, self.exponent, self.currency)
 
+    def as_dict(self, today: dt.date) -> dict[str, Any]:
+        """The override for a machine; the amount in minor units."""
+        return {
+            "override_id": self.override_id,
+            "user_id": self.user_id,
+            "kind": self.kind,
+            "amount_minor": self.amount_minor,
+            "currency": self.currency,
+            "from": self.starts_on.isoformat(),
+            "until": self.expires_on.isoformat(),
+            "state": self.state,
+            "counts_today": self.counts_on(today),
+            "maker": self.maker,
+            "proposed_at": self.proposed_at.isoformat(),
+            "reason": self.reason,
+            "checker": self.checker,
+            "decided_at": self.decided_at.isoformat() if self.decided_at else None,
+            "decided_reason": self.decided_reason,
+            "ended_by": self.ended_by,
+            "ended_on": self.ended_on.isoformat() if self.ended_on else None,
+            "ended_reason": self.ended_reason,
+        }
+
 
 def propose(
     conn: Connection,
@@ -117,9 +140,16 @@ def get(conn: Connection, override_id: int) -> Override:
     return found[0]
 
 
-def list_overrides(conn: Connection, user_id: int | None = None) -> list[Override]:
-    """All overrides, oldest first; those of one user when given."""
-    return _list(conn, user_id=user_id)
+def list_overrides(
+    conn: Connection,
+    user_id: int | None = None,
+    *,
+    state: str | None = None,
+    after: int = 0,
+    limit: int | None = None,
+) -> list[Override]:
+    """All overrides, oldest first; those of one user or state when given, after a number, so many at most."""
+    return _list(conn, user_id=user_id, state=state, after=after, limit=limit)
 
 
 def in_force(conn: Connection, user_id: int, as_of: dt.date) -> list[Override]:
@@ -127,9 +157,10 @@ def in_force(conn: Connection, user_id: int, as_of: dt.date) -> list[Override]:
     return [one for one in list_overrides(conn, user_id) if one.counts_on(as_of)]
 
 
-def _list(conn: Connection, *, override_id: int | None = None, user_id: int | None = None) -> list[Override]:
+def _list(conn: Connection, **wanted: Any) -> list[Override]:
+    parameters = {"override_id": None, "user_id": None, "state": None, "after": 0, "limit": None} | wanted
     with conn.cursor(row_factory=class_row(Override)) as cursor:
-        return cursor.execute(query("override_list"), {"override_id": override_id, "user_id": user_id}).fetchall()
+        return cursor.execute(query("override_list"), parameters).fetchall()
 
 
 def _one(conn: Connection, name: str, **parameters: Any) -> Any:

@@ -85,6 +85,13 @@ def users_waiting(conn: Connection) -> int:
     return int(found[1])
 
 
+def anybody_waiting(conn: Connection) -> bool:
+    """Whether there is such a user: answered at once, however many there are."""
+    found = conn.execute(query("cash_flow_any_waiting")).fetchone()
+    assert found is not None, "EXISTS is one row"
+    return bool(found[0])
+
+
 @contextlib.contextmanager
 def looking(conn: Connection) -> Iterator[None]:
     """One snapshot that nothing can be written in: the database itself refuses."""

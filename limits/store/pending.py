@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg.rows import class_row, scalar_row
@@ -47,6 +48,27 @@ class Change:
         if self.state != "open":
             return False
         return self.effective_on <= as_of if self.kind == "announced" else self.effective_on < as_of
+
+    def as_dict(self) -> dict[str, Any]:
+        """The change for a machine; amounts in minor units."""
+        return {
+            "change_id": self.change_id,
+            "entry_id": self.entry_id,
+            "review_id": self.review_id,
+            "user_id": self.user_id,
+            "kind": self.kind,
+            "as_of": self.as_of.isoformat(),
+            "currency": self.currency,
+            "exponent": self.exponent,
+            "limit_minor": self.limit_minor,
+            "proposed_minor": self.proposed_minor,
+            "effective_on": self.effective_on.isoformat(),
+            "state": self.state,
+            "ended_at": self.ended_at.isoformat() if self.ended_at else None,
+            "ended_by": self.ended_by,
+            "ended_reason": self.ended_reason,
+            "applied_review_id": self.applied_review_id,
+        }
 
 
 @dataclass(frozen=True)

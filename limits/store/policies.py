@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import hashlib
 import re
 from importlib import resources
@@ -20,13 +21,33 @@ from limits.store.queries import query
 #: A policy is a page that people read; anything much larger is some other file.
 LARGEST_FILE = 64 * 1024
 
+#: What a pack may be called: nothing in it is part of a path.
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
 #: Hexadecimal digits of a hash, and how many of them say which is meant, at least.
 HASH_DIGITS, FEWEST_DIGITS = 64, 4
 
 
 def pack_names() -> list[str]:
     """The packs that come with the product."""
-    return sorted(path.name for path in _shipped().iterdir() if path.is_dir())
+    return sorted(path.name for path in _shipped().iterdir() if _NAME.fullmatch(path.name) and path.is_dir())
+
+
+def read_shipped(name: str) -> list[Policy]:
+    """The policies of a pack that comes with the product, oldest first; NotFound for any other name.
+
+    For names from whoever speaks HTTP: no path is ever looked at.
+    """
+    found = [policy for policy in shipped() if policy.pack == name]
+    if not found:
+        raise NotFound(f"no pack {name[:80]!r} comes with the product; there is {', '.join(pack_names())}")
+    return found
+
+
+@functools.cache
+def shipped() -> tuple[Policy, ...]:
+    """Every policy that comes with the product, by pack and date."""
+    return tuple(policy for name in pack_names() for policy in read_pack(name))
 
 
 def read_pack(name: str) -> list[Policy]:
@@ -39,7 +60,7 @@ def read_pack(name: str) -> list[Policy]:
 
 def read_pack_files(name: str) -> list[tuple[str, Policy]]:
     """The policies of a pack as ``read_pack``, each with the name of its file."""
-    if re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir():
+    if _is_shipped(name):
         files: list[Traversable] = list((_shipped() / name).iterdir())
     else:
         try:
@@ -65,8 +86,7 @@ def read_pack_files(name: str) -> list[tuple[str, Policy]]:
 
 def lasting_name(name: str) -> str:
     """The name by which a pack is found from any folder: a path is made absolute, a shipped pack keeps its name."""
-    shipped = re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", name) and (_shipped() / name).is_dir()
-    return name if shipped else str(Path(name).expanduser().absolute())
+    return name if _is_shipped(name) else str(Path(name).expanduser().absolute())
 
 
 def read_policy(file: Traversable) -> Policy:
@@ -85,6 +105,18 @@ def read_policy(file: Traversable) -> Policy:
     if text.startswith("\ufeff"):
         raise PolicyError(f"{file}:1: the file begins with a byte order mark; save it as UTF-8 without one")
     return parse_policy(text, file=str(file))
+
+
+def read_text(text: str, *, name: str) -> Policy:
+    """The policy in a text that somebody sends; ``name`` is what its mistakes are told under."""
+    size = len(text.encode("utf-8", "replace"))
+    if size > LARGEST_FILE:
+        raise PolicyError(f"{name} has {size:,} bytes; a policy has at most {LARGEST_FILE:,}")
+    return parse_policy(text, file=name)
+
+
+def _is_shipped(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and (_shipped() / name).is_dir()
 
 
 def _check_history(name: str, history: list[Policy]) -> None:

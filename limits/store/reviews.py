@@ -173,11 +173,14 @@ def list_reviews(
     limit: int = 20,
     schedule: str | None = None,
     recomputes: bool = False,
+    state: str | None = None,
     before: int | None = None,
 ) -> list[ReviewRow]:
     """The newest reviews first; ``before`` is the last one of the page before."""
     with conn.cursor(row_factory=_review_row) as cursor:
-        parameters = {"limit": limit, "schedule": schedule, "recomputes": recomputes, "before": before}
+        parameters = {
+            "limit": limit, "schedule": schedule, "recomputes": recomputes, "state": state, "before": before,
+        }  # fmt: skip
         return cursor.execute(query("review_list"), parameters).fetchall()
 
 

@@ -56,6 +56,18 @@ class RiskApproval:
         """Proposed or approved: the same model need not be proposed again."""
         return self.state in ("proposed", "approved")
 
+    def as_dict(self) -> dict[str, Any]:
+        """For a machine."""
+        moments = {
+            name: at.isoformat() if (at := getattr(self, name)) else None
+            for name in ("proposed_at", "decided_at", "withdrawn_at", "effective_on")
+        }
+        names = (
+            "approval_id", "name", "horizon_months", "state", "maker", "maker_session", "reason", "checker",
+            "checker_session", "decided_reason", "withdrawn_by", "withdrawn_session", "withdrawn_reason",
+        )  # fmt: skip
+        return {"model_hash": self.model_hash.hex(), **{name: getattr(self, name) for name in names}, **moments}
+
 
 def propose(conn: Connection, model: Scorecard, *, effective_on: dt.date, actor: str, reason: str) -> int:
     """Keeps the model and proposes it; the number of the proposal. ApprovalRefused when one stands already."""

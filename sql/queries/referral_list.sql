@@ -1,7 +1,10 @@
 -- Users whose newest decision needs a person to look, and who was not cleared nor decided about by one since: one row
 -- per user and reason. An override counts as a person's decision while it is in force, made since the reason came up.
 WITH candidates AS (
-    SELECT DISTINCT user_id FROM limits_read.adjustment_log WHERE reason_bits & 48378511638528 <> 0
+    -- A range, so that one user is found by the index also where the query is planned for any user.
+    SELECT DISTINCT user_id FROM limits_read.adjustment_log
+     WHERE reason_bits & 48378511638528 <> 0
+       AND user_id BETWEEN coalesce(%(user_id)s::bigint, 0) AND coalesce(%(user_id)s::bigint, 9223372036854775807)
     EXCEPT
     SELECT user_id FROM limits_read.erasures
 ), newest AS (
@@ -35,5 +38,4 @@ SELECT r.user_id, r.reason, r.since, r.entry_id, r.review_id, r.as_of, r.currenc
            SELECT FROM limits_read.overrides o
             WHERE o.user_id = r.user_id AND o.state = 'approved' AND o.decided_at >= r.since
               AND %(as_of)s::date >= o.starts_on AND %(as_of)s::date < o.expires_on)
-   AND (%(user_id)s::bigint IS NULL OR r.user_id = %(user_id)s::bigint)
  ORDER BY r.since, r.user_id, r.reason

@@ -10,7 +10,6 @@ import psycopg
 import pytest
 
 from limits import engine
-from limits.cli import policy_compare
 from limits.decision import decide
 from limits.engine import challenging, shards
 from limits.errors import NotFound
@@ -246,6 +245,6 @@ def test_compare_counts_actions_flips_and_missed_payments(
     assert sum(group.decisions for group in found.groups if group.champion != group.challenger) >= 3
     after = conn.execute("SELECT sum(limit_after_minor) FROM limits.adjustment_log").fetchone()
     assert after == (sum(group.champion_after_minor for group in found.groups),)
-    (one,) = policy_compare.as_dict(found)["challengers"]
+    (one,) = comparing.as_dict(found)["challengers"]
     assert one["decisions"] == sum(r["champion"] for r in one["lowest_ceilings"]) == 10
     assert one["challenger"]["exposure_after_minor"] < one["champion"]["exposure_after_minor"]

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from limits import engine
-from limits.cli import story
+from limits.engine import story
 from limits.money import money
 from limits.settings import Settings
 from limits.store import gates, reviews

@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from limits import engine, log_proof, merkle
-from limits.cli.log_replay import field_name
 from limits.decision import Decisions
 from limits.dispositions import Dispositions
+from limits.engine.replay_words import field_name
 from limits.entry import FORMAT, NONE, RISK, WITHOUT_RISK, Entries, decode, encode
 from limits.portfolio import Portfolio
 from limits.settings import Settings

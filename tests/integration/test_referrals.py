@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from limits.cli import referral, run
+from limits.cli import run
+from limits.engine import referring
 from limits.reasons import HUMAN_REVIEW, Reason
 from limits.settings import Settings
 from limits.store import referrals
@@ -124,7 +125,7 @@ def test_the_list_says_how_a_person_decides(conn: Connection, capsys: pytest.Cap
     builders.add_user(conn, 1)
     decide(conn, 1, *HUMAN_REVIEW)
     found = {row["reason"]: row["decide_by"] for row in answer(capsys, "referral", "list")["referrals"]}
-    assert found == {reason.name.lower(): way for reason, way in referral.WAYS.items()}
+    assert found == {reason.name.lower(): way for reason, way in referring.WAYS.items()}
     assert run(["referral", "list"]) == 0
     assert "linked_fraud" in capsys.readouterr().out
 

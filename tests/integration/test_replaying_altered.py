@@ -8,8 +8,8 @@ import pytest
 
 from limits import engine
 from limits.cli import common, run
-from limits.cli.log_replay import field_name, value_of
 from limits.engine.differing import Difference
+from limits.engine.replay_words import field_name, value_of
 from limits.settings import Settings
 from limits.store.db import Connection, Database
 from tests.packs import write_pack

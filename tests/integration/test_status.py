@@ -24,7 +24,7 @@ from limits import engine
 from limits.cli import doctor
 from limits.cli import status as shown
 from limits.cli.working import environment
-from limits.engine import gate, shards
+from limits.engine import gate, shards, standing
 from limits.settings import Settings, make_settings
 from limits.store import gates, reviews, status
 from limits.store.db import Connection, Database
@@ -156,7 +156,7 @@ def test_deciding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     reviews.plan(conn, row.review_id, shard_users=1)
-    assert shown.left_in_words(status.look(ops, row.review_id)) == "unknown: there is no rate yet"
+    assert standing.left_words(status.look(ops, row.review_id)) == "unknown: there is no rate yet"
     work_until(database, settings, row, monkeypatch, "decide.commit", 3)
     beat(conn, WORKERS[0])
     look = status.look(ops, row.review_id)
@@ -178,7 +178,7 @@ def test_deciding(
     conn.execute("UPDATE limits.shards SET decided_at = decided_at - interval '1 hour', leased_until = now()")
     still = status.look(ops, row.review_id)
     assert (still.row.run_out, still.deciding.now, still.seconds_left) == (1, 0.0, None)
-    assert shown.left_in_words(still) == "unknown: nothing moves"
+    assert standing.left_words(still) == "unknown: nothing moves"
     assert "1 ran out and wait for another worker" in text(still)
     assert "ran out at" in shown._worker_cells(still.workers[0], still)[-1]
     reviews.lease(conn, row.review_id, worker="worker:south:20/21", seconds=30)
@@ -193,7 +193,7 @@ def test_at_the_gate(
     engine.work(database, settings, row.review_id, worker="a/1", seconds=600)
     look = status.look(ops, row.review_id)
     assert (look.phase, look.seconds_left, look.row.stage) == ("gate", None, "decide")
-    assert shown.phase_of(look) == "running, decided, at the gate"
+    assert standing.phase_words(look) == "running, decided, at the gate"
     assert (look.deciding.users, look.deciding.now) == (USERS, None)
 
 
@@ -203,7 +203,7 @@ def test_a_canary(
     work_until(database, settings, row, monkeypatch, "apply.part", 1)
     look = status.look(ops, row.review_id)
     assert (look.phase, look.row.released_shards, look.row.shards) == ("apply", 2, USERS)
-    assert shown.phase_of(look) == f"running, applying, 2 of {USERS} shards released (canary)"
+    assert standing.phase_words(look) == f"running, applying, 2 of {USERS} shards released (canary)"
     assert (look.row.decided, look.row.applied) == (USERS, 1)
     assert [event.what for event in look.events] == ["passed", "canary"]
     passed, canary = look.events
@@ -234,9 +234,9 @@ def test_applying_with_two_workers(
     assert (look.row.apply_leased, look.row.apply_done, look.row.apply_pending) == (1, 7, USERS - 8)
     assert look.seconds_left is not None and look.applying.now is not None
     assert look.seconds_left == pytest.approx((USERS - 8) / look.applying.now)
-    assert "s of applying" in shown.left_in_words(look)
+    assert "s of applying" in standing.left_words(look)
     assert 8 * look.row.decided_before_minor == USERS * look.row.applied_before_minor > 0
-    found = shown.as_dict(look)
+    found = standing.look_dict(look)
     assert [one["applied"] for one in found["workers"]] == [5, 3]
     assert found["workers"][0]["holds"]["shard"] == 4 and found["workers"][1]["holds"] is None
     assert [one["decided"] for one in found["workers"]] == [USERS, 0]
@@ -319,8 +319,8 @@ def test_the_kill_switch(
     assert look.stopped and not look.rests and look.seconds_left is None
     assert "the kill switch is engaged, nothing is applied; by Ann since" in text(look)
     assert "somebody else than Ann" in text(look) and "limits kill-switch off --reason" in text(look)
-    assert shown.left_in_words(look) == "unknown, because the kill switch is engaged"
-    assert shown.as_dict(look)["kill_switch"] == {"engaged": True, "actor": "Ann", "reason": "limits go wrong"}
+    assert standing.left_words(look) == "unknown, because the kill switch is engaged"
+    assert standing.look_dict(look)["kill_switch"] == {"engaged": True, "actor": "Ann", "reason": "limits go wrong"}
     (finding,) = doctor._switch(conn)
     assert finding.state == "warn" and "by Ann" in finding.says and "limits go wrong" in finding.says
     assert "limits kill-switch off --reason" in finding.mend

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from limits.cli import review, story
+from limits.cli import review
+from limits.engine import story
 from limits.store.gates import Event
 from limits.store.reviews import Progress
 

@@ -35,7 +35,28 @@ from limits.settings import make_settings
             "sh -c 'open",
             "LIMITS_LOG_ANCHOR cannot be used: the command cannot be read: No closing quotation",
         ),
-        ("outbox", "nowhere", "LIMITS_OUTBOX cannot be used: must be file:/PATH or command:PROGRAM ARGUMENTS"),
+        (
+            "outbox",
+            "nowhere",
+            "LIMITS_OUTBOX cannot be used: must be file:/PATH, command:PROGRAM ARGUMENTS or https://HOST/PATH",
+        ),
+        ("outbox", "http://10.0.0.1/", "http:// is for this machine alone"),
+        ("outbox", "https://user:word@host/", "LIMITS_OUTBOX cannot be used: must be https://HOST/PATH with no user"),
+        ("outbox", "https:///hook", "must be https://HOST/PATH"),
+        ("outbox", "https://host:port/hook", "must be https://HOST/PATH"),
+        ("outbox", "https://host/a b", "must be https://HOST/PATH"),
+        (
+            "outbox",
+            "https://host/hook",
+            "LIMITS_WEBHOOK_SECRET cannot be used: must be set where LIMITS_OUTBOX is a URL",
+        ),
+        (
+            "webhook_secret",
+            "hunter2",
+            "LIMITS_WEBHOOK_SECRET cannot be used: must be whsec_ and 24 to 64 bytes as base64",
+        ),
+        ("webhook_secret", "whsec_c2hvcnQ=", "24 to 64 bytes"),
+        ("webhook_secret", " ", "24 to 64 bytes"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_a_plain_sentence(name: str, value: str, says: str) -> None:
@@ -48,6 +69,13 @@ def test_a_value_that_cannot_be_used_is_a_plain_sentence(name: str, value: str, 
 @pytest.mark.parametrize("target", ["https://anchor.example/?token=secret", "http://127.0.0.1:8/", "tee -a '/a b'"])
 def test_an_anchor_is_a_url_or_a_command(target: str) -> None:
     assert make_settings(log_anchor=target).log_anchor == target
+
+
+@pytest.mark.parametrize("values", [{"webhook_secret": "whsec_hunter2"}, {"outbox": "https://ann:hunter2@host/"}])
+def test_a_secret_is_not_repeated(values: dict[str, str]) -> None:
+    with pytest.raises(SettingsError) as caught:
+        make_settings(**values)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_anchor_that_cannot_be_used_is_not_repeated() -> None:

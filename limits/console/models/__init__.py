@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: list[APIRouter] = []
+from limits.console.models import api, pages
+
+ROUTERS: list[APIRouter] = [pages.router, api.router]

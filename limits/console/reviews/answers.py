@@ -53,8 +53,12 @@ class ReviewSummary(BaseModel):
         )
 
 
-def listing(conn: Connection, *, schedule: str | None, limit: int, cursor: str | None) -> Page[ReviewSummary]:
+def listing(
+    conn: Connection, *, schedule: str | None, state: str | None = None, limit: int, cursor: str | None
+) -> Page[ReviewSummary]:
     """Reviews of schedules, the newest first."""
     before = place_of(cursor, int)
-    rows = reviews.list_reviews(conn, limit=limit + 1, schedule=schedule, before=before[0] if before else None)
+    rows = reviews.list_reviews(
+        conn, limit=limit + 1, schedule=schedule, state=state, before=before[0] if before else None
+    )
     return Page[ReviewSummary](**page_of(rows, limit, ReviewSummary.of, lambda row: cursor_of(row.review_id)))

@@ -2,8 +2,12 @@
 //
 //   data-open="ID"       a button that opens the dialog ID; data-close inside closes it
 //   data-once            a form whose button is dead after the first click (the server answers a second one as the first)
-//   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over
+//   data-busy            words in such a form that are shown once it is sent
+//   data-live="URL"      an element that is loaded anew from URL every second, until the answer carries X-Live: over;
+//                        X-Live: reload loads the whole page anew
 //   data-instant="URL"   a form that is sent to URL whenever a field changes; the answer goes into data-into="ID"
+//   data-sets="ID"       a slider that writes its value into the field ID, and follows what is typed there
+//   data-try="ID"        a button that puts its data-value into the field ID, alone in its form, and goes there
 //   data-search          the field that "/" goes to
 
 for (const button of document.querySelectorAll("[data-back]")) button.addEventListener("click", () => history.back());
@@ -19,6 +23,7 @@ document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-once]")) return;
   if (event.target.dataset.sent) { event.preventDefault(); return; }
   event.target.dataset.sent = "yes";
+  for (const busy of event.target.querySelectorAll("[data-busy]")) busy.hidden = false;
   for (const button of event.target.querySelectorAll("button")) button.disabled = true;
 });
 // Back again by the browser's button: what was sent may be looked at and sent again; the key is still the same.
@@ -38,7 +43,10 @@ async function live(element) {
       if (answer.ok) {
         element.innerHTML = await answer.text();
         element.removeAttribute("data-lost");
-        if (answer.headers.get("x-live") === "over") return;
+        const said = answer.headers.get("x-live");
+        if (said === "over") return;
+        // More of the page has changed than this part; whoever writes a reason in a dialog is not disturbed.
+        if (said === "reload" && !document.querySelector("dialog[open]")) { location.reload(); return; }
       } else if (answer.status < 500 && answer.status !== 429) { location.reload(); return; }
     } catch {
       // The server is gone for now: what is shown says since when it is old.
@@ -69,7 +77,25 @@ for (const form of document.querySelectorAll("form[data-instant]")) {
   };
   form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
   form.addEventListener("submit", (event) => { event.preventDefault(); ask(); });
+  form.addEventListener("reset", () => { clearTimeout(waiting); waiting = setTimeout(ask, 120); });
 }
+
+for (const slider of document.querySelectorAll("[data-sets]")) {
+  const field = document.getElementById(slider.dataset.sets), begin = slider.value;
+  slider.addEventListener("input", () => { field.value = slider.value; });
+  field.addEventListener("input", () => { slider.value = field.value.trim() === "" ? begin : field.value; });
+}
+
+for (const button of document.querySelectorAll("[data-try]")) button.addEventListener("click", () => {
+  const field = document.getElementById(button.dataset.try);
+  field.form.reset();
+  const more = field.closest("details");
+  if (more) more.open = true;
+  field.value = button.dataset.value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+  field.scrollIntoView({ block: "center" });
+  field.focus({ preventScroll: true });
+});
 
 // Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
 let before = "";

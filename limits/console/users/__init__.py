@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: list[APIRouter] = []
+from limits.console.users import acting_api, acting_lists, acting_pages, api, pages
+
+ROUTERS: list[APIRouter] = [pages.router, acting_pages.router, acting_lists.router, api.router, acting_api.router]

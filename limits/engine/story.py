@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from limits.money import money
 from limits.policy import ALL_BPS
+from limits.reasons import Reason
+from limits.store import gates, pending, reconciling, reviews, status
+from limits.store.log import ACTIONS, reason_code
 from limits.terminal import span
 
 if TYPE_CHECKING:
     from limits.engine.trying import Foreseen
+    from limits.store.db import Connection
     from limits.store.gates import BudgetRow, Event
     from limits.store.reconciling import Reconciliation
     from limits.store.reviews import Progress, ReviewRow
@@ -30,6 +34,73 @@ _WORDS = {
     "cancelled": "cancelled",
     "resumed": "resumed",
 }
+
+
+def event_dict(event: Event) -> dict[str, Any]:
+    """What happened to a review, for a machine."""
+    return {
+        "what": event.what,
+        "at": event.at.isoformat(),
+        "actor": event.actor,
+        "session_role": event.session_role,
+        "reason": event.reason,
+        "figures": event.figures,
+    }
+
+
+def review_dict(
+    conn: Connection, row: ReviewRow, bound: Sequence[tuple[int, int, int]] | None = None
+) -> dict[str, Any]:
+    """A review for a machine: plain values, amounts in minor units.
+
+    ``bound``: (action, binding ceiling, users), where somebody has counted them already.
+    """
+    seen = reviews.progress(conn, row.review_id)
+    events = gates.events(conn, row.review_id)
+    worked, held, rate = times(seen, events)
+    waiting = pending.opened_by(conn, row.review_id)
+    if bound is None:
+        bound = [(r["action"], r["binding"], r["users"]) for r in reviews.binding_reasons(conn, row)]
+    reasons = [
+        {"action": ACTIONS[action], "binding": reason_code(Reason(binding)), "users": users}
+        for action, binding, users in bound
+    ]
+    return {
+        "review_id": row.review_id,
+        "kind": row.kind,
+        "schedule": row.schedule,
+        "as_of": row.business_date.isoformat(),
+        "state": row.state,
+        "error": row.error,
+        "stage": row.stage,
+        "released_shards": row.released_shards,
+        "gate": [event_dict(event) for event in events],
+        "decided_not_applied": unapplied_dict(status.unapplied(conn, row.review_id)),
+        "budget": budget_dict(gates.budget(conn, row.review_id)),
+        "actor": row.actor,
+        "reason": row.reason,
+        "policy_hash": row.policy_hash.hex(),
+        "risk_model": row.risk_model and row.risk_model.hex(),
+        "users": row.users_total,
+        "raised": seen.raised,
+        "held": seen.held,
+        "lowered": seen.lowered,
+        "quarantined": seen.quarantined,
+        "skipped": seen.skipped,
+        "offered": waiting["offer"],
+        "announced": waiting["announced"],
+        "exposure_before_minor": row.exposure_before_minor,
+        "exposure_after_minor": row.exposure_after_minor,
+        "reconciled": reconciled_dict(reconciling.outcome(conn, row.review_id)),
+        "reasons": reasons,
+        "created_at": row.created_at.isoformat(),
+        "started_at": row.started_at.isoformat() if row.started_at else None,
+        "finished_at": row.finished_at.isoformat() if row.finished_at else None,
+        "seconds": round(seen.seconds, 3),
+        "seconds_worked": round(worked, 3),
+        "seconds_held": round(held, 3),
+        "users_per_second": round(rate, 1),
+    }
 
 
 def story_lines(row: ReviewRow, events: Sequence[Event], unit: Unit) -> list[str]:
@@ -84,10 +155,8 @@ def _canary(figures: dict[str, Any], unit: Unit) -> str:
 
 def times(seen: Progress, events: Sequence[Event]) -> tuple[float, float, float]:
     """Seconds that a review took without those for which it was held, these, and the users a second of the first."""
-    from limits.store.status import held_for
-
     until = seen.finished_at or seen.seen_at
-    held = min(held_for(events, until).total_seconds(), seen.seconds)
+    held = min(status.held_for(events, until).total_seconds(), seen.seconds)
     worked = seen.seconds - held
     return worked, held, seen.users_done / worked if worked > 0 else 0.0
 
