@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ def serve(database: Database, settings: Settings, listening: Callable[[], None] 
         proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
         timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
     )  # fmt: skip
+    # The server ends by itself at SIGTERM and then raises it once more: what stands around us shall end in order too.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     with bound:
         bound.listen(config.backlog)
         listening()
