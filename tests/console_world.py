@@ -9,7 +9,7 @@ from limits import engine
 from limits.settings import Settings
 from limits.store import reviews
 from limits.store.db import Connection, Database
-from tests import builders
+from tests import builders, governance, scorecards
 
 #: Who asks for the reviews: not who signs in, so that the second person may be.
 MAKER = "Mia Maker"
@@ -43,6 +43,8 @@ def fill(database: Database, settings: Settings, conn: Connection) -> World:
         builders.add_steady_user(conn, user_id, credit_limit=300_000 + 50_000 * (user_id % 5))
     builders.refresh(conn)
     held = _review(database, settings, conn, builders.AS_OF, "standard")
+    conn.execute("INSERT INTO limits.schedules (schedule, pack) VALUES ('nightly', 'standard')")
+    governance.approve_model(conn, scorecards.by_hand(), dt.date(2030, 1, 1))
     states = [reviews.get(conn, number).state for number in (done, held)]
     assert states == ["done", "held"], f"{states}: {[reviews.get(conn, n).error for n in (done, held)]}"
     return World(tuple(FIRST), tuple(SECOND), done, held)

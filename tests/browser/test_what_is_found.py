@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from limits.console.app import POLICY
+from limits.console.guard import POLICY
 from tests.browsing import Watch, check_page, tab_to
 
 pytestmark = pytest.mark.browser
