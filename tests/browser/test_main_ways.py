@@ -102,18 +102,6 @@ def test_an_auditor_filters_opens_replays_and_verifies(site: Site, sign_in: Call
     assert page.get_by_role("button", name="Recompute").count() == 0
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/schedules", "/policies", "/policies/edit", "/policies/compare", "/models", "/users", "/work", "/reports",
-     "/log/as-of", "/overrides", "/notices", "/access"],
-)  # fmt: skip
-def test_every_page_is_readable_by_everybody(sign_in: Callable[..., Page], path: str) -> None:
-    page = sign_in()
-    page.goto(path)
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    check_page(page, path.strip("/").replace("/", "-"), views=("light", "phone-dark"))
-
-
 def test_a_review_that_is_done_is_told_in_pictures(site: Site, sign_in: Callable[..., Page]) -> None:
     page = sign_in("risk")
     page.goto(f"/reviews/{site.world.done_review}")
