@@ -85,6 +85,15 @@ for (const slider of document.querySelectorAll("[data-sets]")) {
   field.addEventListener("input", () => { slider.value = field.value.trim() === "" ? begin : field.value; });
 }
 
+// A table that is wider than the window is scrolled by keys too; where all of it is seen there is nothing to stop at.
+const wide = new ResizeObserver((seen) => {
+  for (const { target } of seen) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+for (const part of document.querySelectorAll(".scroll")) wide.observe(part);
+
 // Keys: g and a letter goes somewhere, / to the search, j and k through the rows, ? says them all.
 let before = "";
 document.addEventListener("keydown", (event) => {
