@@ -19,7 +19,7 @@ SELECT %(first_entry)s::bigint + n, r.review_id, n / 100000, u, r.business_date,
        CASE WHEN m.h BETWEEN 90 AND 104 THEN m.before + abs(m.step) END, 1, r.review_id * 10000 + n / 5000, n %% 5000,
        decode(repeat('5a', 194), 'hex')
   FROM (SELECT *, (review_id - 1) / 5 AS day,
-               CASE WHEN (review_id - 1) / 5 = 1 THEN 'PLN' WHEN (review_id - 1) / 5 %% 20 = 5 THEN 'EUR' ELSE 'CZK' END
+               CASE WHEN (review_id - 1) / 5 = 1 THEN 'PLN' WHEN (review_id - 1) / 5 %% 20 = 5 THEN 'EUR' ELSE 'CNY' END
                    AS currency
           FROM limits.reviews WHERE review_id BETWEEN 5 * %(day)s + 1 AND 5 * %(day)s + 5) r,
        LATERAL generate_series(CASE r.kind WHEN 'scheduled' THEN 0 ELSE %(users)s + r.review_id - 5 * %(day)s - 2 END,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from limits.bench.nightly import generator
 from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
+from limits.store import policies
 from limits.store.db import Connection, Database
 from limits.store.queries import query
 
@@ -46,7 +47,7 @@ def fill(database: Database, rows: int, *, today: dt.date, threads: int, progres
     names = {"users": users, "days": DAYS, "first_day": first_day, "day": first_day}
     with database.connect("owner", "limits bench") as conn:
         _unguarded(conn)
-        conn.execute(query("bench_web_policies"), names | {"body": "# made up\n"})
+        conn.execute(query("bench_web_policies"), names | {"body": policies.read_shipped("standard")[0].body})
         conn.execute(query("bench_web_reviews"), names)
         for day in range(DAYS):
             month = first_day + dt.timedelta(days=3 * day)

@@ -133,17 +133,17 @@ def filters(filled: Filled) -> dict[str, str]:
         "actor, one entry": {"actor": "Once Only"},
         "policy, newest": {"policy": "bench-new"},
         "policy, oldest": {"policy": "bench-old"},
-        "currency, usual": {"currency": "CZK"},
+        "currency, usual": {"currency": "CNY"},
         "currency, an old review": {"currency": "PLN"},
         "currency, none": {"currency": "JPY"},
-        "change of 4,900 or more": {"min_change": "4900 CZK"},
-        "change of 9,000 or more, none": {"min_change": "9000 CZK"},
-        "change of 100 at most": {"max_change": "100 CZK"},
+        "change of 4,900 or more": {"min_change": "4900 CNY"},
+        "change of 9,000 or more, none": {"min_change": "9000 CNY"},
+        "change of 100 at most": {"max_change": "100 CNY"},
         "change of 40 %% of the limit".replace("%%", "%"): {"min_share": "40"},
         "change of 900 % of the limit, none": {"min_share": "900"},
         "lowered and a rare reason": {"outcome": "lowered", "reason": "confirmed_fraud"},
         "raised and none of a reason": {"outcome": "raised", "reason": "risk_unknown"},
-        "old policy, lowered, large": {"policy": "bench-old", "outcome": "lowered", "min_change": "4900 CZK"},
+        "old policy, lowered, large": {"policy": "bench-old", "outcome": "lowered", "min_change": "4900 CNY"},
     }
     return {name: f"/log?{urlencode(words, doseq=True)}" for name, words in asked.items()}
 
