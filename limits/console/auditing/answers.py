@@ -11,6 +11,7 @@ from limits.capacity import Method
 from limits.ceilings import CEILINGS
 from limits.console.auditing.asking import Asked
 from limits.console.paging import Page, cursor_of, place_of
+from limits.console.records import DecisionFields
 from limits.entry import BatchRecord
 from limits.errors import EntryError
 from limits.store import archives, log, log_as_of, log_known, log_search
@@ -25,48 +26,11 @@ class Why(BaseModel):
     words: str
 
 
-class Adjustment(BaseModel):
+class Adjustment(DecisionFields):
     """One decision as it was logged. Amounts are whole minor units: 2050 with exponent 2 is 20.50."""
 
-    entry_id: int
-    review_id: int
-    user_id: int
-    as_of: dt.date = Field(description="The business date that was decided as of.")
-    decided_at: dt.datetime
     outcome: str = Field(description="raised, held, lowered, offered or announced")
-    action: str = Field(description="What became of the limit at once: raised, held or lowered.")
-    disposition: str = Field(description="at_once, offered or announced")
-    currency: str
-    exponent: int
-    limit_before_minor: int
-    limit_after_minor: int
-    proposed_minor: int | None = Field(description="What was offered or announced.")
-    effective_on: dt.date | None = Field(description="Last day to accept an offer, or the day a change takes effect.")
-    binding: str = Field(description="The code of the ceiling that bound.")
     reasons: list[Why] = Field(description="In the order in which they bind.")
-    ceilings_minor: dict[str, int] = Field(description="Every ceiling that set a bound, lowest first.")
-    lowest_ceiling_minor: int
-    floor_minor: int
-    capacity_p10_minor: int
-    capacity_p50_minor: int
-    capacity_p90_minor: int
-    capacity_method: str
-    months_observed: int
-    risk_points: int | None
-    risk_probability_ppm: int | None
-    version_before: int
-    version_after: int
-    policy_pack: str
-    policy_effective_on: dt.date
-    policy_hash: str
-    input_digest: str = Field(description="sha256 of the snapshot that was decided from.")
-    code_version: str
-    actor: str
-    session_role: str = Field(description="The login of the database that wrote it.")
-    role: str
-    review_kind: str
-    schedule: str | None
-    review_reason: str
 
     @classmethod
     def of(cls, entry: LogEntry) -> Adjustment:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from limits.console.context import Context
 from limits.console.paging import Page, cursor_of, page_of, place_of
-from limits.console.policies.answers import State
+from limits.console.records import ProposalFields
 from limits.engine.asking import today
 from limits.errors import RiskModelError
 from limits.explanation import months
@@ -24,27 +24,12 @@ from limits.store.risk_models import RiskApproval
 MOST_USERS, BOOTSTRAPS = 20_000, 200
 
 
-class ModelApproval(BaseModel):
+class ModelApproval(ProposalFields):
     """A model proposed to score from a date on, and what became of it."""
 
-    approval_id: int
     model_hash: str
     name: str
     horizon_months: int
-    effective_on: dt.date = Field(description="The first business date it scores on.")
-    state: State
-    maker: str
-    maker_session: str
-    proposed_at: dt.datetime
-    reason: str
-    checker: str | None
-    checker_session: str | None
-    decided_at: dt.datetime | None
-    decided_reason: str
-    withdrawn_by: str | None
-    withdrawn_session: str | None
-    withdrawn_at: dt.datetime | None
-    withdrawn_reason: str
 
     @classmethod
     def of(cls, row: RiskApproval) -> ModelApproval:

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from limits.console.context import Context
 from limits.console.paging import Page, cursor_of, page_of, place_of
 from limits.console.problems import Problem
+from limits.console.records import ProposalFields, State
 from limits.engine.asking import today
 from limits.engine.in_force import beside, standing
 from limits.errors import NotFound, PolicyError
@@ -22,7 +23,6 @@ from limits.store import approvals, policies
 from limits.store.approvals import Approval
 from limits.store.db import Connection
 
-State = Literal["proposed", "approved", "rejected", "withdrawn"]
 Role = Literal["champion", "challenger"]
 
 #: A hash as people and machines write it.
@@ -70,27 +70,12 @@ class PolicyName(BaseModel):
         return cls.model_validate(policy.named)
 
 
-class ApprovalAnswer(BaseModel):
+class ApprovalAnswer(ProposalFields):
     """A proposal of a policy, and what became of it. The sessions are the logins of the database behind the names."""
 
-    approval_id: int
     pack: str
-    effective_on: dt.date
     policy_hash: str
     role: Role = Field(description="champion: it decides. challenger: it is tried in the shadow.")
-    state: State
-    maker: str
-    maker_session: str
-    proposed_at: dt.datetime
-    reason: str
-    checker: str | None
-    checker_session: str | None
-    decided_at: dt.datetime | None
-    decided_reason: str
-    withdrawn_by: str | None
-    withdrawn_session: str | None
-    withdrawn_at: dt.datetime | None
-    withdrawn_reason: str
 
     @classmethod
     def of(cls, row: Approval) -> ApprovalAnswer:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from limits.console.paging import Page, cursor_of, page_of, place_of
+from limits.console.records import DecisionFields
 from limits.engine.asking import today
 from limits.engine.referring import WAYS
 from limits.reasons import Reason
@@ -15,47 +16,10 @@ from limits.store import notices, overrides, pending, referrals
 from limits.store.db import Connection
 
 
-class Decided(BaseModel):
+class Decided(DecisionFields):
     """A decision about one user. Numbers of entry and review are 0 where it is only shown and not in the log."""
 
-    entry_id: int
-    review_id: int
-    user_id: int
-    as_of: dt.date
-    decided_at: dt.datetime
-    action: str = Field(description="raised, held or lowered")
-    currency: str
-    exponent: int = Field(description="Decimals of the currency: amounts are in whole minor units.")
-    limit_before_minor: int
-    limit_after_minor: int
-    disposition: str = Field(description="at_once, offered or announced")
-    proposed_minor: int | None = Field(description="What was offered or announced.")
-    effective_on: dt.date | None = Field(description="Last day to accept the offer, or day the change takes effect.")
-    binding: str = Field(description="The reason whose ceiling is the lowest.")
     reasons: list[str] = Field(description="Why the limit is not higher, in the order in which the ceilings bind.")
-    ceilings_minor: dict[str, int] = Field(description="Every rule that set a bound, lowest first.")
-    lowest_ceiling_minor: int
-    floor_minor: int = Field(description="What one review does not cut below.")
-    capacity_p10_minor: int
-    capacity_p50_minor: int
-    capacity_p90_minor: int
-    capacity_method: str
-    months_observed: int
-    risk_points: int | None
-    risk_probability_ppm: int | None
-    version_before: int
-    version_after: int
-    policy_pack: str
-    policy_effective_on: dt.date
-    policy_hash: str
-    input_digest: str
-    code_version: str
-    actor: str
-    session_role: str
-    role: str
-    review_kind: str
-    schedule: str | None
-    review_reason: str
 
 
 class Recomputed(BaseModel):
