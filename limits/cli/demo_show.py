@@ -129,7 +129,6 @@ def _show_next(demo: Demo, settings: Settings) -> None:
         ("log list --action lowered", "the adjustment log"),
         ("log export --format csv --output log.csv", "all of it"),
         (f"review run --as-of {demo.rows[-1].business_date} --schedule {SCHEDULE}", "the same review again: no change"),
-        ("up", "worker, scheduler, sealer and the console; prints a link that signs you in"),
         ("policy history", "who proposed and approved the policies"),
         ("doctor", "what runs, and what is wrong"),
     ):
