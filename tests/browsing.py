@@ -31,6 +31,9 @@ DESKTOP, PHONE = (1280, 900), (390, 844)
 #: How pages are looked at: a name, colours, and the size of the window.
 VIEWS = (("light", "light", DESKTOP), ("dark", "dark", DESKTOP), ("phone", "light", PHONE))
 
+#: What the page does by itself about its new size is done after two frames.
+SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
 #: What axe looks at: WCAG 2.2 to level AA, and what it calls good practice.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -87,6 +90,7 @@ def check_page(
         for view, colours, (width, height) in [one for one in VIEWS if one[0] in views]:
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=colours, reduced_motion="reduce")  # type: ignore[arg-type]
+            page.evaluate(SETTLED)
             found += [f"{view}: {one}" for one in _violations(page, allowed)]
             wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             if wide > 1:

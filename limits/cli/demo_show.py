@@ -124,6 +124,7 @@ def _show_next(demo: Demo, settings: Settings) -> None:
     say()
     say("Try next", strong=True)
     for arguments, what in (
+        ("web --link", "all of it in the browser, by the link that it prints"),
         (f"explain {user} --lang zh", "the newest decision about a user, in Chinese"),
         (f"recompute {user} --policy {policy} --reason 'customer called'", "decide one user now; add --apply to do it"),
         ("log list --action lowered", "the adjustment log"),

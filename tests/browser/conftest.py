@@ -21,7 +21,7 @@ from limits.console import sessions
 from limits.console.people import ROLES, Role
 from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
-from tests import browsing, console_world, packs
+from tests import browsing, console_world, packs, sealing
 from tests.browsing import Watch
 from tests.conftest import copy_database, execute, url_of
 from tests.console_world import World
@@ -40,7 +40,10 @@ def kept_world(server_url: str, template: str, scratch: Path) -> World:
     """The world, made once in a database that nobody writes to afterwards."""
     made = copy_database(server_url, template, KEPT)
     with made.connect("owner", "limits test") as conn:
-        return console_world.fill(made, _settings(scratch, made.url), conn)
+        world = console_world.fill(made, _settings(scratch, made.url), conn)
+    # Where `limits web` of ``address`` looks for them.
+    sealing.step(made, sealing.Files(scratch / "home" / "seal").sealer())
+    return world
 
 
 @dataclasses.dataclass(frozen=True)

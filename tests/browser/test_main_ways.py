@@ -76,12 +76,9 @@ def test_operations_answers_why_tries_what_if_and_recomputes_once(
     page.get_by_label("Reason", exact=False).focus()
     page.keyboard.type("the customer called")
     page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
     expect(page.get_by_role("status").first).to_be_visible()
-    assert _entries(conn, user) == before + 1
-    page.go_back()
-    page.get_by_role("button", name="Apply and log").click()
-    expect(page.get_by_role("status").first).to_be_visible()
-    assert _entries(conn, user) == before + 1, "the form that was sent before is not carried out twice"
+    assert _entries(conn, user) == before + 1, "the second key does nothing twice"
 
 
 def test_an_auditor_filters_opens_replays_and_verifies(site: Site, sign_in: Callable[..., Page]) -> None:
@@ -97,7 +94,7 @@ def test_an_auditor_filters_opens_replays_and_verifies(site: Site, sign_in: Call
     expect(page.locator("#replay")).to_contain_text("equal to the log, byte for byte")
     tab_to(page, "Verify")
     page.keyboard.press("Enter")
-    expect(page.locator("#proof")).to_contain_text("not sealed yet")  # the world has no sealer
+    expect(page.locator("#proof")).to_contain_text("signed by first")
     check_page(page, "log-entry")
     assert page.get_by_role("button", name="Recompute").count() == 0
 
