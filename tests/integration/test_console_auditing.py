@@ -113,7 +113,7 @@ REFUSED = [
     ("min_change=12 CZK&currency=CNY", 422, "nothing can match"),
     ("min_share=-1", 422, "is not a percentage"),
     ("currency=XXX", 422, "not a currency"),
-    ("actor=a%00b", 422, "cannot be printed"),
+    ("actor=a%00b", 422, "the address holds a character of code 0"),
     ("user=99", 404, "there is no user 99"),
     ("review=99", 404, "there is no review 99"),
     ("actor=Nobody", 404, "no entry of the log is by 'Nobody'"),
@@ -150,6 +150,14 @@ def test_one_entry_says_all_it_rests_on_and_is_proved(auditor: Person, conn: Con
     for part in ("", "/proof", "/replay"):
         assert auditor.ask(f"/v1/adjustments/999{part}").status_code == 404
         assert auditor.get(f"/log/999{part}").status_code == 404
+
+
+def test_nobody_is_led_to_a_page_that_refuses(site: Site, conn: Connection) -> None:
+    (entry, *_) = page(conn, LogFilter(), limit=1)
+    for role, there, not_there in (("operations", "/users/", "/policies/"), ("auditor", "/policies/", "/users/")):
+        person = site.person(role)  # type: ignore[arg-type]
+        shown = person.get(f"/log/{entry.entry_id}").text + person.get("/log").text
+        assert f'href="{there}' in shown and f'href="{not_there}' not in shown, role
 
 
 def test_an_edited_entry_is_not_proved_and_differs(auditor: Person, conn: Connection) -> None:
