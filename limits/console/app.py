@@ -72,14 +72,18 @@ def _add_errors(app: FastAPI) -> None:
         first = error.errors()[0]
         # Where it stands and what is wrong; never the value, which may be personal.
         where = ".".join(str(part) for part in first["loc"])
+        if first["loc"][0] == "path" and not request.url.path.startswith("/v1/"):
+            where = f"there is no such page, as {first['loc'][-1]} in the address is not usable"
         return problem_response(request, Problem(422, "not-usable", f"{where}: {first['msg']}"))
 
     def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         name = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
-        return problem_response(
-            request, Problem(error.status_code, name, str(error.detail), headers=dict(error.headers or {}))
-        )
+        words = {
+            404: "there is nothing at this address; look for a slip in it",
+            405: f"this address does not take {request.method}",
+        }.get(error.status_code, str(error.detail))
+        return problem_response(request, Problem(error.status_code, name, words, headers=dict(error.headers or {})))
 
     def sign_in(request: Request, error: Exception) -> Response:
         return RedirectResponse("/sign-in", status_code=303)

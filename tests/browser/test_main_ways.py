@@ -110,3 +110,21 @@ def _entries(conn: Connection, user: int) -> int:
     row = conn.execute("SELECT count(*) FROM limits.adjustment_log WHERE user_id = %s", [user]).fetchone()
     assert row is not None
     return int(row[0])
+
+
+def test_a_refused_form_is_found_again_as_it_was_filled_in(site: Site, sign_in: Callable[..., Page]) -> None:
+    page = sign_in("operations")
+    page.goto(f"/users/{site.world.decided[0]}")
+    page.get_by_role("button", name="Propose an override").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Amount").fill("40000")
+    dialog.get_by_label("Until").fill("2099-12-31")
+    dialog.get_by_label("Reason").fill("as agreed")
+    dialog.get_by_role("button", name="Propose").click()
+    expect(page.get_by_role("alert")).to_contain_text("a hold has no amount")
+    page.get_by_role("button", name="Back").click()
+    expect(dialog).to_be_visible()
+    expect(dialog.get_by_label("Amount")).to_have_value("40000")
+    expect(dialog.get_by_label("Reason")).to_have_value("as agreed")
+    page.goto(f"/users/{site.world.decided[0]}")
+    expect(dialog).not_to_be_visible()

@@ -153,6 +153,14 @@ def test_one_entry_says_all_it_rests_on_and_is_proved(auditor: Person, conn: Con
         assert auditor.get(f"/log/999{part}").status_code == 404
 
 
+def test_nobody_is_led_to_a_page_that_refuses(site: Site, conn: Connection) -> None:
+    (entry, *_) = page(conn, LogFilter(), limit=1)
+    for role, there, not_there in (("operations", "/users/", "/policies/"), ("auditor", "/policies/", "/users/")):
+        person = site.person(role)  # type: ignore[arg-type]
+        shown = person.get(f"/log/{entry.entry_id}").text + person.get("/log").text
+        assert f'href="{there}' in shown and f'href="{not_there}' not in shown, role
+
+
 def test_an_edited_entry_is_not_proved_and_differs(auditor: Person, conn: Connection) -> None:
     entry = page(conn, LogFilter(user_id=4), limit=1)[0]
     sealing.force(conn, f"UPDATE limits.adjustment_log SET floor_minor = 7 WHERE entry_id = {entry.entry_id}")

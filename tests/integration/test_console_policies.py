@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,9 @@ def test_one_policy_by_pack_and_by_hash(ann: Person) -> None:
     assert (by_pack["text"], by_pack["shipped"], by_pack["currency"]) == (standard.body, True, "CNY")
     assert [one["state"] for one in by_pack["proposals"]] == ["approved"]
     assert ann.ask("/v1/policies/nowhere").status_code == 404
+    unproposed = policies.read_pack("us")[-1]
+    begun = ann.get(f"/policies/edit?begin={unproposed.policy_hash.hex()}")
+    assert begun.status_code == 200 and 'pack = "us"' in html.unescape(begun.text)
 
 
 def test_lists_come_in_pages(ann: Person) -> None:

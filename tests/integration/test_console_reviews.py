@@ -75,6 +75,9 @@ def test_a_held_review_is_released_by_a_second_person(
     page = site.person("approver", actor="Bo").get(f"/reviews/{held}")
     assert "users raised: 100.00%, more than 50.00%" in text_of(page)
     assert "2 users are decided and not applied: 2 raised" in text_of(page)
+    assert f"/reviews/{held}/release" in page.text
+    hers = site.person("risk", actor="Ann").get(f"/reviews/{held}")
+    assert f"/reviews/{held}/release" not in hers.text and "You asked for it, so somebody else" in text_of(hers)
     ann = site.person("risk", actor="ann").post(f"/reviews/{held}/release", REASON)
     assert ann.status_code == 409 and "asked for by Ann, so somebody else" in text_of(ann)
     bo = site.person("approver", actor="Bo")
@@ -88,6 +91,9 @@ def test_a_held_review_is_released_by_a_second_person(
     released = [event for event in gates.events(conn, held) if event.what == "released"]
     assert [(event.actor, event.reason) for event in released] == [("Bo", "looked at")]
     work(database, settings, held)
+    assert f'href="/log?review={held}"' in bo.get(f"/reviews/{held}").text
+    to_auditors = site.person("auditor").get(f"/reviews/{held}").text
+    assert 'href="/log?user=' in to_auditors and 'href="/users/' not in to_auditors
     done = text_of(bo.get(f"/reviews/{held}"))
     assert "by Bo (login" in done and "Largest changes" in done and "Release" not in done
     invariants.check(conn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -221,6 +222,8 @@ def by_hash(conn: Connection, policy_hash: bytes) -> Found:
 
 def by_name(conn: Connection, name: str) -> Found:
     """By pack, of a shipped one what is in force today, else the newest that is kept; or by the digits of a hash."""
+    if re.fullmatch(r"[0-9a-f]{64}", name):
+        return by_hash(conn, bytes.fromhex(name))  # one that comes with the product may not be in the database yet
     try:
         return by_hash(conn, policy_at(policies.read_shipped(name), today()).policy_hash)
     except NotFound:

@@ -35,6 +35,31 @@ addEventListener("pageshow", (event) => {
   }
 });
 
+// A form that was refused is found again as it was filled in: kept in this tab alone, until any page but the one that says no.
+const KEPT = "filled";
+const fields = (form) => [...form.elements].filter((one) => one.name && !one.hidden && !["hidden", "file", "submit"].includes(one.type));
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.matches("[data-once]")) return;
+  const values = fields(form).map((one) => [one.name, one.value, Boolean(one.checked)]);
+  sessionStorage.setItem(KEPT, JSON.stringify({ page: location.pathname, action: form.getAttribute("action"), values }));
+});
+const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+if (kept && !document.querySelector("[data-back]")) {
+  sessionStorage.removeItem(KEPT);
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward" && kept.page === location.pathname;
+  const form = back && [...document.querySelectorAll("form[data-once]")].find((one) => one.getAttribute("action") === kept.action);
+  if (form) {
+    fields(form).forEach((one, place) => {
+      const [name, value, checked] = kept.values[place] ?? [];
+      if (name !== one.name) return;
+      if (["checkbox", "radio"].includes(one.type)) one.checked = checked;
+      else one.value = value;
+    });
+    form.closest("dialog")?.showModal();
+  }
+}
+
 async function live(element) {
   for (;;) {
     await new Promise((done) => setTimeout(done, document.hidden ? 5000 : 1000));

@@ -27,7 +27,7 @@ def holds(
         yield HoldAnswer(
             kind="kill_switch", review_id=None, state="engaged", since=switch.changed_at,
             text=f"The kill switch is engaged by {switch.actor}: {switch.reason}. No limit changes while it is.",
-            to_do="Wait, or ask risk to release the switch. A preview is still possible.",
+            to_do=f"Wait, or have somebody else than {switch.actor} end it. A preview is still possible.",
         )  # fmt: skip
     yield from (_review(one, switch.engaged) for one in reviews)
     if left_out is not None:
