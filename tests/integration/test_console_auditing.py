@@ -115,6 +115,7 @@ REFUSED = [
     ("currency=XXX", 422, "not a currency"),
     ("actor=a%00b", 422, "a character of code 0"),
     ("actor=a%07b", 422, "cannot be printed"),
+    ("review_id=1", 422, "is no filter of the log"),
     ("user=99", 404, "there is no user 99"),
     ("review=99", 404, "there is no review 99"),
     ("actor=Nobody", 404, "no entry of the log is by 'Nobody'"),

@@ -23,6 +23,8 @@ LARGEST = 2**63 - 1
 FIELDS = (
     "user", "review", "from", "to", "outcome", "actor", "policy", "currency", "min_change", "max_change", "min_share",
 )  # fmt: skip
+#: What else may stand in such an address: where the page begins, its length, the kind of a file, what was done before.
+BESIDE = ("reason", "cursor", "limit", "format", "said", "by")
 #: Reasons that are asked for at once, at most.
 MOST_REASONS = 64
 
@@ -80,10 +82,19 @@ class Asked:
 def of_request(request: Request) -> Asked:
     """What a page's address asks for; a FastAPI dependency. InputError for what no field holds."""
     given = request.query_params
+    _all_known(request)
     return _asked({name: given.get(name) for name in FIELDS}, given.getlist("reason"))
 
 
+def _all_known(request: Request) -> None:
+    """A filter that nobody knows would show everything, as if everything matched."""
+    for name in request.query_params:
+        if name not in FIELDS and name not in BESIDE:
+            raise InputError(f"{name[:80]!r} is no filter of the log; there are {', '.join((*FIELDS, 'reason'))}")
+
+
 def of_api(
+    request: Request,
     user: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this user.")] = None,
     review: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this review.")] = None,
     since: Annotated[dt.date | None, Query(alias="from", description="As of this date or later.")] = None,
@@ -105,7 +116,8 @@ def of_api(
         str | None, Query(max_length=20, description="Changes of so many percent of the limit before, or more.")
     ] = None,
 ) -> Asked:
-    """What a request of the API asks for; a FastAPI dependency."""
+    """What a request of the API asks for; a FastAPI dependency. InputError for a filter that there is not."""
+    _all_known(request)
     texts = {
         "user": user, "review": review, "from": since, "to": until, "outcome": outcome, "actor": actor,
         "policy": policy, "currency": currency, "min_change": min_change, "max_change": max_change,
