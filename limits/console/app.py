@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +24,7 @@ from limits.console.pages import FOLDER
 from limits.console.people import SignInNeeded
 from limits.console.problems import Problem, problem_of, without_answer
 from limits.console.rate import Buckets
+from limits.console.turns import THREADS
 from limits.errors import LimitsError
 from limits.store.db import TROUBLE, UNHOLDABLE
 
@@ -33,6 +36,7 @@ def create_app(context: Context) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         yield
         context.close()
 

@@ -21,7 +21,7 @@ Login = Literal["console", "operations", "approver", "auditor", "monitor"]
 LOGINS: tuple[Login, ...] = get_args(Login)
 
 #: Connections of one login at most, and seconds to wait for one. Pages are quick; what takes long has its own.
-POOL_SIZE = 8
+POOL_SIZE = 14
 POOL_SECONDS = 10.0
 
 

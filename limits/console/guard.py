@@ -12,14 +12,15 @@ import json
 import time
 import traceback
 import uuid
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 import structlog
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -31,6 +32,7 @@ from limits.console.people import Principal
 from limits.console.problems import Problem, ProblemModel, problem_of, without_answer
 from limits.console.rate import NOBODY_PER_MINUTE
 from limits.console.signing_in import cookie_name
+from limits.console.turns import turns
 from limits.errors import LimitsError
 from limits.store.db import TROUBLE
 
@@ -110,7 +112,19 @@ class Guard:
         except TROUBLE:
             await problem_response(request, without_answer())(scope, receive, out.send)
         else:
-            await self._app(scope, _again(given, receive), out.send)
+            await self._in_turn(request, _again(given, receive), out)
+
+    async def _in_turn(self, request: Request, receive: Receive, out: _Out) -> None:
+        scope = request.scope
+        name: str | None = scope.get("limits.name")
+        if name is None:  # what watches is never kept waiting
+            await self._app(scope, receive, out.send)
+            return
+        try:
+            async with turns().turn(scope["limits.principal"], name) as out.answered:
+                await self._app(scope, receive, out.send)
+        except Problem as problem:  # of waiting: those of the application are answered inside
+            await problem_response(request, problem)(scope, receive, out.send)
 
 
 def _tell(request: Request, method: str, status: int, seconds: float) -> None:
@@ -143,11 +157,14 @@ class _Out:
         self._held: Message | None = None
         self._parts: list[bytes] = []
         self.status, self.started = 0, False
+        #: Called once the answer is there and only has to be sent.
+        self.answered: Callable[[], None] = lambda: None
 
     async def send(self, message: Message) -> None:
         """One message of the application."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.answered()
             self._add_headers(MutableHeaders(scope=message))
             if self._is_to_tag(MutableHeaders(scope=message)):
                 self._held = message
@@ -253,15 +270,21 @@ async def _is_known(request: Request) -> None:
     """Finds out who asks, and counts the request. Problem 401 for a token that does not count, 429 for too many."""
     if request.url.path.startswith(UNCOUNTED):
         return
-    who = await run_in_threadpool(_principal, request)
-    request.scope["limits.principal"] = who
+    unknown: Problem | None = None
+    try:
+        who = await anyio.to_thread.run_sync(_principal, request, limiter=turns().lookups)
+    except Problem as problem:
+        who, unknown = None, problem  # counted too: whoever guesses tokens is nobody
     name = f"{who.kind} {who.actor}" if who else f"nobody at {_place(request)}"
+    request.scope.update({"limits.principal": who, "limits.name": name})
     wait = request.app.state.buckets.take(name, per_minute=who.per_minute if who else NOBODY_PER_MINUTE)
     if wait:
         raise Problem(
             429, "too-many-requests", f"too many requests; try again in {wait:.0f} s or a little later",
             headers={"retry-after": str(int(wait) + 1)},
         )  # fmt: skip
+    if unknown is not None:
+        raise unknown
 
 
 def _place(request: Request) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import queue
+import threading
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -12,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from limits import log_proof
-from limits.console.auditing import slow, standing
+from limits.console.auditing import exporting, slow, standing
 from limits.reasons import Reason
 from limits.settings import Settings, seal_paths
 from limits.store import log_search
@@ -284,3 +288,38 @@ def test_only_readers_get_in_and_every_route_only_reads(site: Site) -> None:
         assert person.get("/reports").status_code == person.ask("/v1/checkpoints").status_code == 403
         assert "Reports" not in person.get("/log").text
     assert site.nobody().get("/v1/adjustments").status_code == 401
+
+
+def test_whoever_reads_on_after_an_export_was_given_up_is_told_and_holds_no_thread(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue was full when the writer gave up, so that its last word found no room."""
+    monkeypatch.setattr(exporting, "PATIENCE", 0.1)
+    monkeypatch.setattr(exporting, "AHEAD", 1)
+
+    def write(entries: Any, file: Any, progress: Any) -> int:
+        while True:
+            file.write(b"x")
+
+    monkeypatch.setitem(exporting.WRITERS, "csv", write)
+    monkeypatch.setattr(exporting.export_reading, "read", lambda conn, wanted: (one for one in ()))
+    pieces: queue.Queue[bytes | None] = queue.Queue(1)
+    over, whole = threading.Event(), threading.Event()
+    writer = threading.Thread(
+        target=exporting._write,
+        args=(contextlib.ExitStack(), conn, LogFilter(), "csv", pieces, over, whole),
+        daemon=True,
+    )
+    writer.start()
+    writer.join(10)
+    assert not writer.is_alive()
+    read: list[bytes] = []
+
+    def reads() -> None:
+        with pytest.raises(RuntimeError, match="cut off"):
+            read.extend(exporting._pieces(pieces, over, whole, writer))
+
+    reader = threading.Thread(target=reads, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert not reader.is_alive(), "it waits for ever"

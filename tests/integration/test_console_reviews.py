@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from limits import engine
+from limits.console import tokens
 from limits.settings import Settings
 from limits.store import gates, reviews, spread
 from limits.store.db import Connection, Database
@@ -97,6 +98,24 @@ def test_a_held_review_is_released_by_a_second_person(
     done = text_of(bo.get(f"/reviews/{held}"))
     assert "by Bo (login" in done and "Largest changes" in done and "Release" not in done
     invariants.check(conn)
+
+
+def test_a_machine_lets_nothing_go_on_that_waits_for_a_person(
+    site: Site, database: Database, settings: Settings, conn: Connection, held: int
+) -> None:
+    """Also where the database would take its login: what the scheduler asked for is released by risk."""
+    _, secret = tokens.make(conn, "nightly", ["risk"], 1, "an admin")
+    machine, headers = site.nobody(), {"authorization": f"Bearer {secret}"}
+    release = f"/v1/reviews/{held}/release"
+    answer = machine.post(release, json=REASON, headers=headers | {"idempotency-key": "a"})
+    assert answer.status_code == 403 and answer.json()["type"] == "/problems/not-for-machines"
+    assert reviews.get(conn, held).state == "held"
+    turned = []
+    for key, engaged in (("b", True), ("c", False)):
+        body = {"engaged": engaged} | REASON
+        turned.append(machine.post("/v1/kill-switch", json=body, headers=headers | {"idempotency-key": key}))
+    assert [one.status_code for one in turned] == [200, 403]
+    assert gates.switch(conn).engaged
 
 
 def test_two_clicks_at_the_same_moment_release_once(site: Site, conn: Connection, held: int) -> None:

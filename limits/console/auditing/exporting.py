@@ -88,10 +88,11 @@ def export(context: Context, asked: Asked, form: Format) -> StreamingResponse:
     pieces: queue.Queue[bytes | None] = queue.Queue(AHEAD)
     over, whole = threading.Event(), threading.Event()
     # It begins before anybody takes a piece, and ends by itself where nobody does.
-    threading.Thread(
+    writer = threading.Thread(
         target=_write, args=(stack, conn, wanted, form, pieces, over, whole), name="export", daemon=True
-    ).start()
-    return StreamingResponse(_pieces(pieces, over, whole), media_type=TYPES[form], headers=headers)
+    )
+    writer.start()
+    return StreamingResponse(_pieces(pieces, over, whole, writer), media_type=TYPES[form], headers=headers)
 
 
 def _write(
@@ -107,15 +108,28 @@ def _write(
         log.warning("an export was given up: whoever loaded it went away or stood still")
     finally:
         with contextlib.suppress(queue.Full):
-            pieces.put(None, timeout=0.1 if over.is_set() else PATIENCE)
+            pieces.put(None, timeout=0.1)
 
 
-def _pieces(pieces: queue.Queue[bytes | None], over: threading.Event, whole: threading.Event) -> Iterator[bytes]:
+def _pieces(
+    pieces: queue.Queue[bytes | None], over: threading.Event, whole: threading.Event, writer: threading.Thread
+) -> Iterator[bytes]:
     """The bytes of the file. Where writing fails half way, the response is cut off, and whoever loads it sees that."""
     try:
-        while (piece := pieces.get()) is not None:
+        while (piece := _next(pieces, writer)) is not None:
             yield piece
         if not whole.is_set():
             raise RuntimeError("the export was cut off")
     finally:
         over.set()
+
+
+def _next(pieces: queue.Queue[bytes | None], writer: threading.Thread) -> bytes | None:
+    """The next piece; None after the last one. A writer that gave up may have found no room to say so."""
+    while True:
+        there = writer.is_alive()  # looked at first: what it wrote last is in the queue then
+        try:
+            return pieces.get(timeout=1.0 if there else 0.0)
+        except queue.Empty:
+            if not there:
+                return None

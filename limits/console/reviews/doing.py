@@ -11,6 +11,7 @@ from limits import engine
 from limits.console.context import Context, Login
 from limits.console.once import once
 from limits.console.people import Principal
+from limits.console.problems import Problem
 from limits.console.reviews.fields import Day, Name, Reason
 from limits.errors import BrokerError, PolicyError
 from limits.store import gates, policies, reviews
@@ -81,6 +82,8 @@ def ask(context: Context, who: Principal, key: str, wanted: Wanted) -> Asked:
 def move(context: Context, who: Principal, key: str, review_id: int, verdict: Verdict, reason: str) -> Moved:
     """Releases, cancels or resumes a review. NotFound; ReviewRefused, ApprovalRefused by the database."""
     login = login_of(who)
+    if verdict == "release":
+        _refuse_machine(who, "release a held review")
 
     def act() -> dict[str, Any]:
         # A connection of its own: the database may let it wait for what is being applied.
@@ -107,6 +110,8 @@ def turn(context: Context, who: Principal, key: str, wanted: Turned) -> bool:
     """Turns the kill switch; False when it was so before. Engaged: nothing is being applied when this returns."""
     # Engaged on the login of first persons, so that a second one may always end it.
     login: Login = "operations" if wanted.engaged else login_of(who)
+    if not wanted.engaged:
+        _refuse_machine(who, "end the kill switch")
 
     def act() -> bool:
         with context.database(login).connect("operations", "limits web") as conn:
@@ -116,6 +121,12 @@ def turn(context: Context, who: Principal, key: str, wanted: Turned) -> bool:
         return changed
 
     return bool(once(context, who, key, "turn the kill switch", wanted, act))
+
+
+def _refuse_machine(who: Principal, what: str) -> None:
+    """Problem 403: a second person looks, and a machine is none. What stops something a machine may do."""
+    if who.kind == "machine":
+        raise Problem(403, "not-for-machines", f"a machine is no second person: {what} as a person who signed in")
 
 
 def check_pack(name: str | None) -> None:
