@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 import hypothesis
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 
 # Before anything of ours is imported: whatever is set for the person's own work stays out of the tests.
@@ -238,6 +240,16 @@ def conn(database: Database) -> Iterator[Connection]:
     """A connection to that copy with all rights; every statement is a transaction of its own."""
     with database.connect("owner", "limits test") as connection:
         yield connection
+
+
+@pytest.fixture
+def logs_as_before() -> Iterator[None]:
+    """For a test that sets logging up: what it sets does not outlive it, nor the stream that it writes to."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture(autouse=True)

@@ -282,6 +282,7 @@ def _age(conn: Connection, table: str, column: str) -> None:
 # The log -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("logs_as_before")
 def test_a_line_of_the_log_has_numbers_and_no_address(site: Site, capfd: pytest.CaptureFixture[str]) -> None:
     from fastapi import APIRouter
 

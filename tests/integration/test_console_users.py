@@ -16,6 +16,7 @@ from limits.settings import Settings
 from limits.store import gates, log, persons
 from limits.store.db import Connection, Database
 from limits.whatif_text import as_dict, supposed_dict
+from tasks.logs import set_up
 from tests import builders, erasing, governance, replays
 from tests.integration.test_risk_reviews import SECTION
 from tests.integration.test_risk_told import MODEL
@@ -170,6 +171,7 @@ def test_history_comes_in_pages_and_cash_flow_with_its_forecast(site: Site, conn
         assert all(one["p10_minor"] <= one["p50_minor"] <= one["p90_minor"] for one in fan["months"])
 
 
+@pytest.mark.usefixtures("logs_as_before")
 def test_users_are_found_by_number_and_by_a_reference_that_is_told_nowhere(
     site: Site, conn: Connection, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,7 +184,7 @@ def test_users_are_found_by_number_and_by_a_reference_that_is_told_nowhere(
     assert person.get("/users?user=+2").headers["location"] == "/users/2"
     recent = person.get("/users")
     assert recent.text.count(f'<a href="/users/{newest(conn).user_id}">') >= 2
-    capsys.readouterr()
+    set_up("info")
     found = person.post("/users/find", {"reference": " Kunde 4711"})
     assert (found.status_code, found.headers["location"]) == (303, "/users/1")
     several = person.post("/users/find", {"reference": "Zweimal"})

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-
 import pytest
 import structlog
 from structlog.testing import capture_logs
 
 from tasks.logs import set_up
 
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:], root.level = handlers, level
+pytestmark = pytest.mark.usefixtures("logs_as_before")
 
 
 def test_a_logger_goes_by_the_newest_settings() -> None:
