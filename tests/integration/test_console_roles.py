@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 
 from limits.console import areas, signing_in
 from limits.console.people import ROLES, Role
@@ -44,6 +45,18 @@ def test_every_route_is_in_the_matrix_with_its_roles() -> None:
     assert {name: sorted(roles) for name, roles in there.items() if roles} == {
         name: sorted(roles) for name, roles in WRITTEN.items()
     }
+
+
+def test_no_body_holds_what_nobody_reads() -> None:
+    """A field with a wrong name would be its default in silence: a recompute that was to be applied only shown."""
+    bodies = {
+        field.field_info.annotation
+        for _, route in routes()
+        for field in route.dependant.body_params
+        if isinstance(field.field_info.annotation, type) and issubclass(field.field_info.annotation, BaseModel)
+    }
+    assert len(bodies) > 20
+    assert {body.__qualname__ for body in bodies if body.model_config.get("extra") != "forbid"} == set()
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ class MadeToken(MachineToken):
     )
 
 
-class NewToken(BaseModel):
+class NewToken(BaseModel, extra="forbid"):
     """What a token is made of."""
 
     name: Annotated[str, Field(pattern=NAME, description="Stands in the log for ever; never given again.")]

@@ -26,7 +26,7 @@ WAKES = 4
 Verdict = Literal["release", "cancel", "resume"]
 
 
-class Wanted(BaseModel):
+class Wanted(BaseModel, extra="forbid"):
     """A review that somebody asks for."""
 
     as_of: Day
@@ -52,7 +52,7 @@ class Moved(BaseModel):
     changed: bool = Field(description="False where it was so before.")
 
 
-class Turned(BaseModel):
+class Turned(BaseModel, extra="forbid"):
     """How the kill switch shall be, and why."""
 
     engaged: bool

@@ -44,7 +44,7 @@ def _without_controls(text: str) -> str:
 Filter = Annotated[str, Field(max_length=100), AfterValidator(_without_controls)]
 
 
-class Why(BaseModel):
+class Why(BaseModel, extra="forbid"):
     """What somebody does needs a reason."""
 
     reason: Reason

@@ -53,7 +53,7 @@ def _without_slash(name: str) -> str:
     return name
 
 
-class NewSchedule(BaseModel):
+class NewSchedule(BaseModel, extra="forbid"):
     """A schedule to add."""
 
     schedule: Annotated[Name, AfterValidator(_without_slash)]
@@ -66,7 +66,7 @@ class NewSchedule(BaseModel):
     starts_on: Day | None = Field(default=None, description="The first business date. Default: tomorrow.")
 
 
-class ChangedSchedule(BaseModel):
+class ChangedSchedule(BaseModel, extra="forbid"):
     """What shall be otherwise; what is left out stays. What was reviewed stays reviewed."""
 
     policy: Pack | None = None
@@ -79,7 +79,7 @@ class ChangedSchedule(BaseModel):
     remove_holidays: Holidays = []
 
 
-class RunNow(BaseModel):
+class RunNow(BaseModel, extra="forbid"):
     """A review of a schedule now."""
 
     as_of: Day | None = Field(default=None, description="The business date. Default: today's in its time zone.")

@@ -40,7 +40,7 @@ SUBJECTS = ("raises", "automation")
 STATES = ("given", "withdrawn")
 
 
-class Recompute(BaseModel):
+class Recompute(BaseModel, extra="forbid"):
     """How one user is to be decided."""
 
     reason: Reason
@@ -75,13 +75,13 @@ class ProposedOverride(Amount):
     reason: Reason
 
 
-class Why(BaseModel):
+class Why(BaseModel, extra="forbid"):
     """The reason of a verdict."""
 
     reason: Reason
 
 
-class Consent(BaseModel):
+class Consent(BaseModel, extra="forbid"):
     """What a user agreed to, or takes back."""
 
     subject: Literal["raises", "automation"] = Field(
@@ -92,13 +92,13 @@ class Consent(BaseModel):
     as_of: Day | None = Field(None, description="From this date (UTC) on; today where none is said.")
 
 
-class Accept(BaseModel):
+class Accept(BaseModel, extra="forbid"):
     """An offer is accepted, decided afresh by a policy; where none is said, by the one in force of its pack."""
 
     policy: Pack | None = None
 
 
-class Decline(BaseModel):
+class Decline(BaseModel, extra="forbid"):
     """A raise is not wanted."""
 
     reason: Reason = "declined by the user"

@@ -26,7 +26,7 @@ Lang = Annotated[Literal["en", "zh"], Query(description="The language of texts."
 Given = Annotated[Context, Depends(context_of)]
 
 
-class Reference(BaseModel):
+class Reference(BaseModel, extra="forbid"):
     """The lender's own reference of a user."""
 
     reference: str = Field(min_length=1, max_length=200)

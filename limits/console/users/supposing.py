@@ -32,7 +32,7 @@ ChangeText = Annotated[
 ]  # fmt: skip
 
 
-class WhatIf(BaseModel):
+class WhatIf(BaseModel, extra="forbid"):
     """Which inputs are supposed to be others."""
 
     changes: list[ChangeText] = Field(max_length=30, description="Each as NAME=VALUE, as `limits whatif` has them.")
