@@ -277,7 +277,7 @@ async def _is_known(request: Request) -> None:
         who, unknown = None, problem  # counted too: whoever guesses tokens is nobody
     name = f"{who.kind} {who.actor}" if who else f"nobody at {_place(request)}"
     request.scope.update({"limits.principal": who, "limits.name": name})
-    wait = request.app.state.buckets.take(name, per_minute=who.per_minute if who else NOBODY_PER_MINUTE)
+    wait = request.app.state.buckets.take(name, per_minute=None if who else NOBODY_PER_MINUTE)
     if wait:
         raise Problem(
             429, "too-many-requests", f"too many requests; try again in {wait:.0f} s or a little later",

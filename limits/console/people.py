@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fastapi import Depends, Request
@@ -34,8 +34,6 @@ class Principal:
     kind: Literal["person", "machine"]
     #: Of a person: what forms and writing requests have to bring along. Of machines empty: no browser adds their token.
     csrf: str = ""
-    #: How many requests a minute, where not the usual number.
-    per_minute: int | None = field(default=None, compare=False)
 
     def may(self, *roles: Role) -> bool:
         """Whether one of the roles is among the principal's."""
