@@ -57,7 +57,7 @@ Pack = Annotated[
 ]
 
 
-class Amount(BaseModel):
+class Amount(BaseModel, extra="forbid"):
     """An amount: as text with its currency, or in whole minor units beside the currency."""
 
     amount: str | None = Field(
