@@ -21,6 +21,30 @@ DIFFERING_BPS = 500
 #: them for every shard mean that applying itself does not get through.
 LEASES_BESIDE = 3
 
+#: The stages of the canary: of so many users one is applied before the next stage. limits.next_release has the same.
+CANARY = (100, 10, 1)
+
+#: Shards of a review at least, so that several workers get something to do; of a small stage of the canary two, where
+#: each has so many users: what a shard costs whoever is in it is then less than what the second worker saves.
+LEAST_SHARDS = 8
+WORTH_TWO = 2_000
+
+
+def shard_sizes(users: int, most: int) -> list[int]:
+    """How many users each shard of a review gets, in the order of their ids; of at most ``most`` users each.
+
+    Each stage of the canary ends where a shard ends, so that it is the share of users that it is said to be. Its shards
+    are alike, and from two on an even number of them, so that two workers end together.
+    """
+    most = max(min(most, -(-users // LEAST_SHARDS)), 1)
+    sizes: list[int] = []
+    for one_in in CANARY:
+        stage = -(-users // one_in) - sum(sizes)
+        count = max(-(-stage // most), min(2, stage // WORTH_TWO))
+        count += count % 2 if 1 < count < stage else 0
+        sizes += [stage * (place + 1) // count - stage * place // count for place in range(count)]
+    return sizes
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:

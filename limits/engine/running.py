@@ -6,9 +6,10 @@ and goes on from there; nothing else is remembered between two chunks.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,6 +44,10 @@ from limits.store.failpoints import reach
 from limits.store.reviews import Lease, ReviewRow
 
 log = structlog.get_logger()
+
+#: What a worker waits between looks while others hold what is left of a review's stage, in seconds: the next stage
+#: often begins right then, and a message takes longer. Longer each time, so that a hundred who wait ask little.
+PAUSES = (0.02, 0.04, 0.08, 0.16, 0.32)
 
 #: What keeps a shard from going on that neither another try nor another worker would mend.
 _STOPPED = (PolicyNotApproved, ReviewRefused, KillSwitchEngaged, DecidedTooLongAgo, PartDamaged, SnapshotError)
@@ -128,6 +133,7 @@ def _work_shards(
         return stop() or time.monotonic() > until
 
     shards = users = 0
+    pauses = iter(PAUSES)
     with LeaseKeeper(database, settings) as keeper:
         while not enough():
             lease = reviews.lease(line.conn, row.review_id, worker=worker, seconds=settings.lease_seconds)
@@ -139,7 +145,10 @@ def _work_shards(
                     reach("gate.advanced")
                     wake(row.review_id, reviews.progress(line.conn, row.review_id).shards - 1)
                     continue
+                if _paused(line.conn, row.review_id, pauses):
+                    continue
                 return Worked("busy", shards, users)
+            pauses = iter(PAUSES)
             keeper.hold(lease)
             try:
                 run = run_shard(Task(settings, line, lease, row, policy, keeper, tried, model, enough))
@@ -167,6 +176,18 @@ def _work_shards(
                 reconcile_owed(line.conn)
                 return Worked("over", shards, users, run.finished)
     return Worked("more", shards, users)
+
+
+def _paused(conn: Connection, review_id: int, pauses: Iterator[float]) -> bool:
+    """Waits a little where others hold what is left of a review's stage; False when there were looks enough."""
+    pause = next(pauses, None)
+    if pause is None:
+        return False
+    if reviews.others_at_it(conn, review_id):
+        time.sleep(pause)
+    else:  # what they held may have come free since it was looked for: one look more, the last
+        collections.deque(pauses, maxlen=0)
+    return True
 
 
 def _put_down(conn: Connection, lease: Lease, row: ReviewRow, error: LimitsError) -> Literal["over", "waits"]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import RowMaker, class_row, dict_row, scalar_row
 
+from limits.breakers import shard_sizes
 from limits.errors import LeaseLost, NotFound
 from limits.store import approvals, cash_flow
 from limits.store.columns import array_cursor
@@ -241,7 +243,7 @@ def owe_review(conn: Connection, *, schedule: str, business_date: dt.date, polic
 
 
 def plan(conn: Connection, review_id: int, *, shard_users: int) -> Literal["planned", "waits", "nothing"]:
-    """Cuts an owed review into shards and lets it run.
+    """Cuts an owed review into shards of at most ``shard_users`` users and lets it run.
 
     ``waits``: an earlier date of the same schedule is not finished yet. ``nothing``: it was
     planned already or is over. Several workers may call this at once: one plans.
@@ -259,9 +261,9 @@ def plan(conn: Connection, review_id: int, *, shard_users: int) -> Literal["plan
             return "nothing"
         if _waits(conn, review_id):
             return "waits"
-        with conn.cursor(row_factory=scalar_row) as cursor:
-            size = cursor.execute(query("shard_size"), {"shard_users": shard_users}).fetchone()
-        counted = conn.execute(query("shard_plan"), {"review_id": review_id, "size": size}).fetchone()
+        sizes = shard_sizes(count_users(conn), shard_users)
+        starts = list(itertools.accumulate(sizes[:-1], initial=1))
+        counted = conn.execute(query("shard_plan"), {"review_id": review_id, "starts": starts}).fetchone()
         assert counted is not None
         conn.execute(query("review_start"), {"review_id": review_id, "users_total": counted[0]})
         _complete(conn, row)  # a review of nobody is done at once
@@ -304,6 +306,12 @@ def lease(conn: Connection, review_id: int, *, worker: str, seconds: float) -> L
     with conn.cursor(row_factory=class_row(Lease)) as cursor:
         parameters = {"review_id": review_id, "worker": worker, "seconds": seconds}
         return cursor.execute(query("shard_lease"), parameters).fetchone()
+
+
+def others_at_it(conn: Connection, review_id: int) -> bool:
+    """Whether somebody holds a shard of what a running review is about."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return bool(cursor.execute(query("shard_others"), {"review_id": review_id}).fetchone())
 
 
 def extend(conn: Connection, held: Lease, *, seconds: float) -> bool:

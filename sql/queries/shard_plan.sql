@@ -1,6 +1,7 @@
--- Cuts the users there are now, but for those who were erased, into shards by ranges of their ids.
+-- Cuts the users there are now, but for those who were erased, into shards by ranges of their ids. starts: the place of
+-- each shard's first user among them, from 1 on.
 WITH numbered AS (
-    SELECT user_id, (row_number() OVER (ORDER BY user_id) - 1) / %(size)s AS shard
+    SELECT user_id, width_bucket(row_number() OVER (ORDER BY user_id), %(starts)s::bigint[]) - 1 AS shard
       FROM limits.users u
      WHERE NOT EXISTS (SELECT FROM limits.erasures e WHERE e.user_id = u.user_id)
 ), planned AS (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from limits import engine
+from limits import breakers, engine
 from limits.engine import shards
 from limits.errors import ApprovalRefused, KillSwitchEngaged, ReviewRefused
 from limits.settings import Settings, make_settings
@@ -53,17 +53,42 @@ def applied(conn: Connection) -> int:
 
 
 @pytest.mark.parametrize(
-    ("shards", "stages"),
-    [(1, [1]), (2, [1, 2]), (10, [1, 10]), (11, [1, 2, 11]), (50, [1, 5, 50]), (100, [1, 10, 100]),
-     (101, [2, 11, 101]), (1000, [10, 100, 1000])],
+    ("users", "stages"),
+    [([1], [1]), ([1] * 2, [1, 2]), ([1] * 10, [1, 10]), ([1] * 11, [1, 2, 11]), ([1] * 50, [1, 5, 50]),
+     ([1] * 100, [1, 10, 100]), ([1] * 101, [2, 11, 101]), ([1] * 1000, [10, 100, 1000]),
+     ([10, 90, 300, 300, 300], [1, 2, 5]), ([5, 5, 45, 45, 900], [2, 4, 5]), ([11, 989], [1, 2]),
+     ([10, 91, 899], [1, 3]), ([500, 500], [1, 2])],
 )  # fmt: skip
-def test_one_in_a_hundred_then_one_in_ten_then_all(conn: Connection, shards: int, stages: list[int]) -> None:
-    found, released = [], 0
-    while (row := conn.execute("SELECT limits.next_release(%s, %s)", (shards, released)).fetchone()) != (None,):
+def test_one_user_in_a_hundred_then_one_in_ten_then_all(conn: Connection, users: list[int], stages: list[int]) -> None:
+    assert released(conn, users) == stages
+
+
+@pytest.mark.parametrize("users", [1, 7, 8, 99, 100, 101, 2_345, 10_000, 100_000, 1_000_000, 3_141_593])
+@pytest.mark.parametrize("most", [1, 13, 20_000])
+def test_shards_are_cut_where_the_stages_end(conn: Connection, users: int, most: int) -> None:
+    if users / most > 50_000:
+        return
+    sizes = breakers.shard_sizes(users, most)
+    assert (sum(sizes), min(sizes) > 0, max(sizes) <= most) == (users, True, True)
+    ends = {sum(sizes[:stage]) for stage in released(conn, sizes)}
+    assert ends == {-(-users // 100), -(-users // 10), users}, "the database takes the same stages"
+
+
+def test_shards_of_a_small_and_of_a_large_review() -> None:
+    assert breakers.shard_sizes(0, 20_000) == []
+    assert breakers.shard_sizes(10_000, 20_000) == [100, 900, *[1125] * 8]
+    assert breakers.shard_sizes(100_000, 20_000) == [1000, 4500, 4500, *[11_250] * 8]
+    assert set(breakers.shard_sizes(1_000_000, 20_000)[2:8]) == {15_000}, "an even number of them"
+
+
+def released(conn: Connection, users: list[int]) -> list[int]:
+    """How many shards, of so many users each, one stage after the other releases."""
+    found, so_far = [], 0
+    while (row := conn.execute("SELECT limits.next_release(%s::bigint[], %s)", (users, so_far)).fetchone()) != (None,):
         assert row is not None
-        released = row[0]
-        found.append(released)
-    assert found == stages
+        so_far = row[0]
+        found.append(so_far)
+    return found
 
 
 def test_each_stage_is_applied_before_the_next_is_released(
@@ -101,6 +126,33 @@ def test_a_canary_that_comes_out_otherwise_than_decided_holds_the_review(
     work(database, settings, row)
     again = reviews.get(conn, row.review_id)
     assert (again.state, again.released_shards, applied(conn)) == ("held", 3, 3), "looked at again before all"
+
+
+def test_a_worker_with_nothing_to_lease_goes_on_when_another_ends_soon(
+    database: Database, settings: Settings, conn: Connection, row: ReviewRow
+) -> None:
+    assert reviews.plan(conn, row.review_id, shard_users=1) == "planned"
+    held = reviews.lease(conn, row.review_id, worker="another", seconds=30)
+    assert held is not None
+
+    def give_back() -> None:
+        while other.execute("SELECT count(*) FROM limits.shards WHERE stage = 'decide'").fetchone() != (1,):
+            time.sleep(0.01)
+        assert reviews.give_back(other, held)
+
+    with database.connect("worker", "test") as other, concurrent.futures.ThreadPoolExecutor() as pool:
+        given = pool.submit(give_back)
+        assert work(database, settings, row).finished is not None, "no message woke it"
+        given.result()
+    invariants.check(conn)
+
+
+def test_a_worker_with_nothing_to_lease_does_not_wait_for_ever(
+    database: Database, settings: Settings, conn: Connection, row: ReviewRow
+) -> None:
+    assert reviews.plan(conn, row.review_id, shard_users=1) == "planned"
+    assert reviews.lease(conn, row.review_id, worker="another", seconds=30) is not None
+    assert work(database, settings, row).state == "busy"
 
 
 # The kill switch ---------------------------------------------------------------------------------
