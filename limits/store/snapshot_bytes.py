@@ -36,7 +36,7 @@ RECORD = tuple(f.name for f in dataclasses.fields(PaymentRecord) if f.name != "h
 #: Users whose months are turned at a time, so that they stay in the cache of the processor.
 _TURNED = 2048
 #: From so many users on a month is a column of its own: a column costs 40 us and 100 bytes, a list 10 ns a month.
-MANY = 1000
+MANY = 4000
 #: Months that the bits of ``observed`` can tell.
 MOST_MONTHS = 63
 _NARROW = np.iinfo(np.int32)
