@@ -194,6 +194,10 @@ def test_the_loop_over_users_writes_a_line_for_each(database: Database, conn: Co
     assert conn.execute("SELECT count(DISTINCT user_id) FROM bench.naive_log").fetchone() == (8,)
 
 
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
 SMALL = measuring.Run(3000, 24, 2, 5, AS_OF, packed_only=True)
 
 
@@ -221,7 +225,7 @@ def test_packed_only_decides_the_same_to_the_last_byte(
     lean = dataclasses.replace(SMALL.load, packed_only=False)
     generator.load(database, lean)
     monkeypatch.setattr(slices, "SLICE", 1_300)  # three slices, none of whole blocks
-    slices.load(other, SMALL.load)
+    slices.load(other, SMALL.load, threads=2, progress=quiet)
     with other.connect("owner", "test") as conn:
         packed = conn.execute("SELECT count(*), count(facts) FROM limits.packed_users").fetchone()
         assert packed == (3000, 3000)
@@ -238,7 +242,7 @@ def test_packed_only_decides_the_same_to_the_last_byte(
 
 
 def test_rows_of_a_user_who_is_not_packed_do_not_go(database: Database, conn: Connection) -> None:
-    slices.load(database, Load(600, 3, Scene(AS_OF, 24, 3), lean=True, packed_only=True))
+    slices.load(database, Load(600, 3, Scene(AS_OF, 24, 3), lean=True, packed_only=True), threads=1, progress=quiet)
     conn.execute("DELETE FROM limits.packed_users WHERE user_id IN (5, 6)")
     conn.execute("UPDATE limits.users SET source = 'another' WHERE user_id = 7")  # marks the user
     with pytest.raises(LimitsError, match="3 users from 1 to 600 are not read from a packed row"):
@@ -278,6 +282,7 @@ def test_a_whole_run_prints_its_figures_and_leaves_nothing(database: Database, c
         (("--sizes", "100"), "write numbers of at least 500"),
         (("--as-of", "2999-01-01"), "must be before"),
         (("--users", "999999999"), "GB are needed"),
+        (("--users", "999999999", "--packed-only"), "GB are needed"),
     ],
 )
 def test_bad_input_is_said(arguments: tuple[str, ...], said: str) -> None:

@@ -139,7 +139,9 @@ def load_months_again(database: Database, what: Load) -> int:
     """The monthly cash flow of the first block of users anew, where it did not stay; how many users these are."""
     with database.connect("owner", "limits bench") as conn:
         with conn.transaction():
+            conn.execute(query("bench_marks_off"))
             count = _load_block(conn, what, 1, (1, what.users), only="monthly_cash_flow")
+            conn.execute(query("bench_marks_on"))
         conn.execute("VACUUM (ANALYZE) limits.monthly_cash_flow")
     return count
 

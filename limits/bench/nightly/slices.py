@@ -36,9 +36,7 @@ DISK_BYTES_LOADED = 7_500
 Progress = Callable[[int, int], None]
 
 
-def load(database: Database, what: Load, *, threads: int = 2, progress: Progress = lambda done, total: None) -> (
-    tuple[float, float]
-):  # fmt: skip
+def load(database: Database, what: Load, *, threads: int, progress: Progress) -> tuple[float, float]:
     """Loads and packs all users, and leaves the tables as a night's vacuum would; seconds of loading, of packing.
 
     LimitsError when a user of a slice could not be read from the packed row. Emptying the tables and the vacuum at the
