@@ -131,6 +131,13 @@ def nightly_command(
     lean: Annotated[
         bool, typer.Option("--lean", help="Leave out what a small disk cannot hold; it is said what.")
     ] = False,
+    packed_only: Annotated[
+        bool,
+        typer.Option(
+            "--packed-only",
+            help="As --lean, and of each user keep only what a review without news reads: for many users.",
+        ),
+    ] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the database, and say where it is.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print tables for a page of documentation.")] = False,
     json: common.Json = False,
@@ -154,7 +161,9 @@ def nightly_command(
     found = []
     with _ended_by_signals():
         for size in _read_sizes(sizes) if sizes else [users]:
-            run = measuring.Run(size, months, workers, seed, date, lean=lean, keep=keep, sample=sample)
+            run = measuring.Run(
+                size, months, workers, seed, date, lean=lean, packed_only=packed_only, keep=keep, sample=sample
+            )
             found.append(
                 measuring.measure(
                     run,

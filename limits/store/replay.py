@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row, scalar_row
 
+from limits.portfolio import Int
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
@@ -37,16 +39,21 @@ class Shard:
 
 @dataclass(frozen=True)
 class Change:
-    """The limits that a shard changed: users, and what each limit is now."""
+    """The limits that a shard changed, arrays (n,): users, and what each limit is now, minor units."""
 
-    user_ids: list[int]
-    limits: list[int]
+    user_ids: Int
+    limits: Int
 
 
 def prepare(conn: Connection) -> None:
     """Makes the empty log and the credit lines anew, like those of the product."""
     conn.execute(query("bench_floor"))
     conn.execute("VACUUM (ANALYZE) bench.floor_credit_lines")
+
+
+def clear(conn: Connection) -> None:
+    """Removes these tables."""
+    conn.execute(query("bench_floor_drop"))
 
 
 def reads(conn: Connection) -> tuple[str, ...]:
@@ -74,7 +81,8 @@ def changes(conn: Connection, review_id: int, as_of: dt.date, shard: Shard) -> C
     """The limits that a review changed of a shard."""
     parameters = {**_key(shard), "review_id": review_id, "as_of": as_of}
     found = conn.execute(query("bench_changes"), parameters).fetchall()
-    return Change([user_id for user_id, _ in found], [limit for _, limit in found])
+    # As arrays, because those of all shards are kept: sixteen bytes for each change.
+    return Change(*np.array(found, dtype=np.int64).reshape(-1, 2).T.copy())
 
 
 def log_columns(conn: Connection) -> list[str]:
@@ -100,7 +108,7 @@ def replay(
         )
         with conn.cursor() as cursor, cursor.copy(statement) as copy:
             copy.write(logged.read_bytes())
-        parameters = {"user_ids": change.user_ids, "limits": change.limits, "as_of": as_of}
+        parameters = {"user_ids": change.user_ids.tolist(), "limits": change.limits.tolist(), "as_of": as_of}
         conn.execute(query("bench_floor_update"), parameters, binary=True)
     return size
 

@@ -22,12 +22,6 @@ SELECT 'counts of the review that are not those of the log',
 UNION ALL
 SELECT 'shards that are not done', count(*) FROM limits.shards WHERE review_id = %(review_id)s AND state <> 'done'
 UNION ALL
-SELECT 'limits that are not the opening limit and what was logged since, or with another version', count(*)
-  FROM limits.credit_lines c
-  LEFT JOIN (SELECT user_id, sum(limit_after_minor - limit_before_minor) AS delta, count(*) AS changes
-               FROM limits.adjustment_log WHERE action <> 0 AND role = 'champion' GROUP BY user_id) l USING (user_id)
- WHERE c.opening_limit_minor + coalesce(l.delta, 0) <> c.limit_minor OR coalesce(l.changes, 0) <> c.version
-UNION ALL
 SELECT 'changed limits without a message, or messages without a change',
        abs(l.raised + l.lowered - m.messages) FROM logged l, messages m
 UNION ALL

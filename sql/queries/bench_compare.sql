@@ -1,4 +1,4 @@
--- Two reviews of one portfolio: users whom the first neither changed nor left a change waiting for, and of these whose second decision differs.
+-- Two reviews of one portfolio, of users between two: users whom the first neither changed nor left a change waiting for, and of these whose second decision differs.
 SELECT count(a.user_id) AS compared,
        count(a.user_id) FILTER (WHERE (a.limit_after_minor, a.binding, a.reason_bits, a.ceilings_minor, a.lowest_ceiling_minor,
                                a.floor_minor, a.capacity_p10_minor, a.capacity_p50_minor, a.capacity_p90_minor,
@@ -8,6 +8,8 @@ SELECT count(a.user_id) AS compared,
                                b.floor_minor, b.capacity_p10_minor, b.capacity_p50_minor, b.capacity_p90_minor,
                                b.capacity_method, b.months_observed, b.disposition)) AS different
   FROM (SELECT * FROM limits.adjustment_log
-         WHERE review_id = %(first)s AND as_of = %(as_of)s AND action = 0 AND disposition = 0) a
+         WHERE review_id = %(first)s AND as_of = %(as_of)s AND action = 0 AND disposition = 0
+           AND user_id BETWEEN %(first_user)s AND %(last_user)s) a
   -- Full, because that is never done by a look at the log for each user, which a planner without statistics tries.
-  FULL JOIN (SELECT * FROM limits.adjustment_log WHERE review_id = %(second)s AND as_of = %(as_of)s) b USING (user_id)
+  FULL JOIN (SELECT * FROM limits.adjustment_log WHERE review_id = %(second)s AND as_of = %(as_of)s
+                AND user_id BETWEEN %(first_user)s AND %(last_user)s) b USING (user_id)

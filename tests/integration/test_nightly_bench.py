@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import os
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from psycopg import sql
 
 from limits import engine
-from limits.bench.nightly import checks, floor, generator, home, mixture, naive, running, tables
+from limits.bench.nightly import checks, floor, generator, home, measuring, mixture, naive, running, slices, tables
 from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
 from limits.cli.working import environment
@@ -27,6 +30,7 @@ from limits.store.arrays import Column
 from limits.store.db import Connection, Database
 from limits.store.load import load_portfolio
 from tests import invariants
+from tests.conftest import copy_database, execute
 
 AS_OF = dt.date(2026, 11, 15)
 KEYS = {
@@ -103,7 +107,7 @@ def test_a_row_without_its_user_is_seen(database: Database, conn: Connection) ->
     conn.execute("SET session_replication_role = replica")
     conn.execute("DELETE FROM limits.users WHERE user_id = 5")
     with pytest.raises(DatabaseError, match="without their user"):
-        generator.verify(conn)
+        generator.verify(conn, 1, 600)
 
 
 @pytest.fixture
@@ -185,9 +189,64 @@ def test_the_floor_writes_the_same_rows_into_tables_of_the_same_make(
 def test_the_loop_over_users_writes_a_line_for_each(database: Database, conn: Connection) -> None:
     load(database)
     running.watch_stages(conn)
-    measured = naive.measure(database, AS_OF, sample=8, months=24)
+    measured = naive.measure(database, AS_OF, sample=8, months=24, among=600)
     assert measured.sample == 8 and measured.users_per_second > 0
     assert conn.execute("SELECT count(DISTINCT user_id) FROM bench.naive_log").fetchone() == (8,)
+
+
+def quiet(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
+
+SMALL = measuring.Run(3000, 24, 2, 5, AS_OF, packed_only=True)
+
+
+def decisions(database: Database, settings: Settings) -> dict[int, bytes]:
+    """The canonical bytes of what a review decides of each user."""
+    row = engine.request_review(database, settings, as_of=AS_OF, actor="test", schedule="bench", policy="standard")
+    while engine.work(database, settings, row.review_id, worker="test").state != "over":
+        pass
+    with database.connect("owner", "test") as conn:
+        checks.check(conn, row.review_id)
+        found = conn.execute("SELECT user_id, entry FROM limits.adjustment_log ORDER BY user_id").fetchall()
+    return dict(found)
+
+
+@pytest.fixture
+def other(server_url: str, template: str) -> Iterator[Database]:
+    """A second copy of the template."""
+    yield copy_database(server_url, template, "limits_other")
+    execute(server_url, sql.SQL("DROP DATABASE limits_other WITH (FORCE)"))
+
+
+def test_packed_only_decides_the_same_to_the_last_byte(
+    database: Database, other: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lean = dataclasses.replace(SMALL.load, packed_only=False)
+    generator.load(database, lean)
+    monkeypatch.setattr(slices, "SLICE", 1_300)  # three slices, none of whole blocks
+    slices.load(other, SMALL.load, threads=2, progress=quiet)
+    with other.connect("owner", "test") as conn:
+        packed = conn.execute("SELECT count(*), count(facts) FROM limits.packed_users").fetchone()
+        assert packed == (3000, 3000)
+        assert conn.execute("SELECT count(*) FROM limits.dirty_users").fetchone() == (0,)
+        gone = "SELECT (SELECT count(*) FROM limits.monthly_cash_flow) + (SELECT count(*) FROM limits.statements)"
+        assert conn.execute(gone).fetchone() == (0,)
+    expected, found = decisions(database, settings), decisions(other, settings)
+    assert len(expected) > 2900 and found == expected
+    # The loop over users finds the months that it needs.
+    assert generator.load_months_again(other, SMALL.load) == 3000
+    with other.connect("owner", "test") as conn:
+        running.watch_stages(conn)
+    assert naive.measure(other, AS_OF, sample=3, months=24, among=3000).sample == 3
+
+
+def test_rows_of_a_user_who_is_not_packed_do_not_go(database: Database, conn: Connection) -> None:
+    slices.load(database, Load(600, 3, Scene(AS_OF, 24, 3), lean=True, packed_only=True), threads=1, progress=quiet)
+    conn.execute("DELETE FROM limits.packed_users WHERE user_id IN (5, 6)")
+    conn.execute("UPDATE limits.users SET source = 'another' WHERE user_id = 7")  # marks the user
+    with pytest.raises(LimitsError, match="3 users from 1 to 600 are not read from a packed row"):
+        slices.drop_sources(conn, AS_OF, 1, 600)
 
 
 def limits(*arguments: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -223,6 +282,7 @@ def test_a_whole_run_prints_its_figures_and_leaves_nothing(database: Database, c
         (("--sizes", "100"), "write numbers of at least 500"),
         (("--as-of", "2999-01-01"), "must be before"),
         (("--users", "999999999"), "GB are needed"),
+        (("--users", "999999999", "--packed-only"), "GB are needed"),
     ],
 )
 def test_bad_input_is_said(arguments: tuple[str, ...], said: str) -> None:

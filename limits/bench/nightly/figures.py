@@ -33,13 +33,17 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Nightly:
-    """Figures of one run. Seconds are of wall time; ``peak_mib`` of each worker process, greatest first."""
+    """Figures of one run. Seconds are of wall time; ``peak_mib`` of each worker process, greatest first.
+
+    ``mode``: full, lean or packed only; ``left_out`` says what the last two do without.
+    """
 
     users: int
     months: int
     workers: int
     seed: int
     as_of: dt.date
+    mode: str
     left_out: list[str]
     load_seconds: float
     pack_seconds: float | None
@@ -82,7 +86,7 @@ class Nightly:
         row, naive = self.first.row, self.naive
         return {
             "users": self.users, "months": self.months, "workers": self.workers, "seed": self.seed,
-            "as_of": self.as_of.isoformat(), "left_out": self.left_out,
+            "as_of": self.as_of.isoformat(), "mode": self.mode, "left_out": self.left_out,
             "seconds": _round(self.first.seconds), "users_per_second": round(self.users_per_second, 1),
             "microseconds_per_user": round(self.microseconds_per_user, 2),
             "stages": {name: _round(seconds) for name, seconds in self.first.stages.items()},
@@ -159,7 +163,7 @@ class Nightly:
             f"{self.users:,} users, {self.months} months, {self.workers} worker processes, as of {self.as_of}, seed "
             f"{self.seed}; PostgreSQL {self.postgres}, {self.machine.cores} cores ({self.machine.cpu})"
         )
-        return text + (f"; lean, without {', '.join(self.left_out)}" if self.left_out else "")
+        return text + (f"; {self.mode}, without {', '.join(self.left_out)}" if self.left_out else "")
 
 
 STAGE_COLUMNS = ("stage", "seconds", "microseconds a user", "share")

@@ -61,6 +61,12 @@ def measure(database: Database, review_id: int, as_of: dt.date, processes: int, 
         )
 
 
+def clear(database: Database) -> None:
+    """Gives the disk of the floor's tables back."""
+    with database.connect("owner", "limits bench") as conn:
+        replay.clear(conn)
+
+
 def _parts(
     database: Database, conn: Connection, review_id: int, as_of: dt.date, processes: int, folder: Path
 ) -> list[_Part]:

@@ -25,49 +25,72 @@ from limits.store.queries import query
 DISK_BYTES = 19_000
 DISK_BYTES_LEAN = 13_000
 
+#: What ``slices`` does not keep, in words; bench_drop_sources names the tables.
+SOURCES = "monthly cash flow, statements, repayments, credit checks and cash events"
+
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to load. ``lean`` leaves out what docs/performance.md says, so that more users fit a disk."""
+    """What to load. ``lean`` leaves out what docs/performance.md says, so that more users fit a disk.
+
+    ``packed_only``, beside ``lean``: the rows that packed rows were made from do not stay (``slices``).
+    """
 
     users: int
     seed: int
     scene: Scene
     lean: bool = False
+    packed_only: bool = False
 
     @property
     def left_out(self) -> list[str]:
-        """What ``lean`` leaves out, in words."""
-        return [
+        """What is left out, in words; nothing unless ``lean``."""
+        if not self.lean:
+            return []
+        found = [
             f"statements and repayments older than {self.scene.recent} months", "digests of imported lines",
             "the reviews with new facts and of the next day",
         ]  # fmt: skip
+        if self.packed_only:
+            found += [
+                f"once packed, the rows that only packing reads ({SOURCES})",
+                f"all but the first {mixture.BLOCK:,} users in the loop over users",
+            ]
+        return found
 
 
 def load(database: Database, what: Load, *, threads: int = 2, progress: Progress = lambda done, total: None) -> float:
     """Loads the users, and leaves the tables as a night's vacuum would; seconds."""
     began = time.monotonic()
-    firsts = list(range(1, what.users + 1, mixture.BLOCK))
     with database.connect("owner", "limits bench") as conn:
-        for month in (*what.scene.calendar.tolist(), what.scene.this_month.tolist()):
-            conn.execute(query("bench_events_month"), {"month": month})
-    # One half of the ids for each thread: the indexes of either grow at one place.
-    half = -(-len(firsts) // threads)
-    done = _Counter(what.users, progress)
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [firsts[at : at + half] for at in range(0, len(firsts), half)]
-        for future in [pool.submit(_load_blocks, database, what, part, done) for part in parts]:
-            future.result()
-    with database.connect("owner", "limits bench") as conn:
+        make_months(conn, what)
+        load_rows(database, what, 1, what.users, threads, Counter(what.users, progress))
         conn.execute("VACUUM (ANALYZE)")  # before anything is asked of tables that the planner takes for empty
-        verify(conn)
+        verify(conn, 1, what.users)
         conn.execute("CHECKPOINT")
     return time.monotonic() - began
 
 
-class _Counter:
+def make_months(conn: Connection, what: Load) -> None:
+    """The partitions that events of the users are in."""
+    for month in (*what.scene.calendar.tolist(), what.scene.this_month.tolist()):
+        conn.execute(query("bench_events_month"), {"month": month})
+
+
+def load_rows(database: Database, what: Load, first: int, last: int, threads: int, done: Counter) -> None:
+    """The rows of users between two ids, inclusive, by several threads."""
+    blocks = list(range(first - (first - 1) % mixture.BLOCK, last + 1, mixture.BLOCK))
+    # One half of the ids for each thread: the indexes of either grow at one place.
+    half = -(-len(blocks) // threads)
+    with ThreadPoolExecutor(threads) as pool:
+        parts = [blocks[at : at + half] for at in range(0, len(blocks), half)]
+        for future in [pool.submit(_load_blocks, database, what, part, (first, last), done) for part in parts]:
+            future.result()
+
+
+class Counter:
     """Users done by all threads."""
 
     def __init__(self, total: int, progress: Progress) -> None:
@@ -80,29 +103,52 @@ class _Counter:
             self._progress(self._done, self._total)
 
 
-def _load_blocks(database: Database, what: Load, firsts: list[int], done: _Counter) -> None:
+def _load_blocks(
+    database: Database, what: Load, blocks: list[int], between: tuple[int, int], done: Counter
+) -> None:  # fmt: skip
     with database.connect("owner", "limits bench") as conn:
         conn.execute("SET synchronous_commit = off")
-        for first in firsts:
-            count = min(mixture.BLOCK, what.users - first + 1)
+        for block in blocks:
             with conn.transaction():
-                _load_block(conn, what, first)
+                count = _load_block(conn, what, block, between)
             done.add(count)
 
 
-def _load_block(conn: Connection, what: Load, first: int) -> None:
-    """A block as a whole, or its first users: which users there are does not depend on how many are asked for."""
-    who = mixture.users(what.seed, first, what.scene)
+def _load_block(
+    conn: Connection, what: Load, block: int, between: tuple[int, int], *, only: str | None = None
+) -> int:  # fmt: skip
+    """Users of a block between two ids, inclusive; how many. ``only``: of one table.
+
+    Of a block some or all: who a user is does not depend on how many are asked for.
+    """
+    first, last = between
+    who = mixture.users(what.seed, block, what.scene)
     conn.execute("SET LOCAL session_replication_role = replica")
     for table, rows in tables.rows(what.seed, who, what.scene, lean=what.lean):
+        if only not in {None, table}:
+            continue
         if table in tables.WITH_TRIGGERS:
             conn.execute("SET LOCAL session_replication_role = origin")
-        wanted = rows["user_id"].values <= what.users
+        ids = rows["user_id"].values
+        wanted = (ids >= first) & (ids <= last)
         arrays.copy_in(conn, table, rows if wanted.all() else {name: one.take(wanted) for name, one in rows.items()})
+    return int(((who.user_id >= first) & (who.user_id <= last)).sum())
 
 
-def verify(conn: Connection) -> None:
-    """DatabaseError when a row refers to a user who is not there."""
-    orphans = {table: count for table, count in conn.execute(query("bench_orphans")).fetchall() if count}
+def load_months_again(database: Database, what: Load) -> int:
+    """The monthly cash flow of the first block of users anew, where it did not stay; how many users these are."""
+    with database.connect("owner", "limits bench") as conn:
+        with conn.transaction():
+            conn.execute(query("bench_marks_off"))
+            count = _load_block(conn, what, 1, (1, what.users), only="monthly_cash_flow")
+            conn.execute(query("bench_marks_on"))
+        conn.execute("VACUUM (ANALYZE) limits.monthly_cash_flow")
+    return count
+
+
+def verify(conn: Connection, first: int, last: int) -> None:
+    """DatabaseError when a row of a user between two ids, inclusive, refers to one who is not there."""
+    found = conn.execute(query("bench_orphans"), {"first": first, "last": last}).fetchall()
+    orphans = {table: count for table, count in found if count}
     if orphans:
         raise DatabaseError(f"made-up rows without their user: {orphans}; a fault of the generator")

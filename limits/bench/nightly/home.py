@@ -23,7 +23,7 @@ def home(needed_bytes: int, *, keep: bool) -> Iterator[Path]:
     if free < needed_bytes:
         raise InputError(
             f"{where} has {free / 1e9:.1f} GB free and some {needed_bytes / 1e9:.1f} GB are needed; take fewer "
-            "--users, try --lean, or name another folder by TMPDIR"
+            "--users, try --lean or --packed-only, or name another folder by TMPDIR"
         )
     folder = Path(tempfile.mkdtemp(prefix="limits-bench-"))
     if os.geteuid() == 0:

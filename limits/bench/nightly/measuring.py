@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from limits.bench.nightly import checks, floor, generator, home, naive, running
+from limits.bench.nightly import checks, floor, generator, home, naive, running, slices
 from limits.bench.nightly.figures import Machine, Nightly
 from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
@@ -33,7 +33,7 @@ RECENT, RECENT_LEAN = 12, 3
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What to measure. ``sample``: users of the obvious design; 0 leaves it out."""
+    """What to measure. ``sample``: users of the obvious design; 0 leaves it out. ``packed_only`` implies ``lean``."""
 
     users: int
     months: int
@@ -41,16 +41,26 @@ class Run:
     seed: int
     as_of: dt.date
     lean: bool = False
+    packed_only: bool = False
     keep: bool = False
     sample: int = 200
 
     @property
     def load(self) -> Load:
-        recent = min(self.months, RECENT_LEAN if self.lean else RECENT)
-        return Load(self.users, self.seed, Scene(self.as_of, self.months, recent), self.lean)
+        lean = self.mode != "full"
+        recent = min(self.months, RECENT_LEAN if lean else RECENT)
+        return Load(self.users, self.seed, Scene(self.as_of, self.months, recent), lean, self.packed_only)
+
+    @property
+    def mode(self) -> str:
+        """In words."""
+        return "packed only" if self.packed_only else "lean" if self.lean else "full"
 
     @property
     def disk_bytes(self) -> int:
+        """Bytes of disk that the run takes at its greatest, with some to spare."""
+        if self.packed_only:
+            return slices.disk_bytes(self.users)
         per_user = generator.DISK_BYTES_LEAN if self.lean else generator.DISK_BYTES
         return 1_500_000_000 + per_user * self.users
 
@@ -77,9 +87,7 @@ def _measure(run: Run, database: Database, settings: Settings, folder: Path, sta
         running.watch_stages(conn)
         postgres = server(conn).version
     running.approve(database, settings.policy)
-    with bar(f"loading {run.users:,} users") as progress:
-        load_seconds = generator.load(database, run.load, threads=run.workers, progress=progress)
-    pack_seconds = _pack(database, run.as_of, bar)
+    load_seconds, pack_seconds = _load(database, run, bar)
     with running.workers(database, settings, start, run.workers, folder / "worker.log") as pool:
 
         def review(what: str, schedule: str, as_of: dt.date) -> running.Review:
@@ -92,13 +100,14 @@ def _measure(run: Run, database: Database, settings: Settings, folder: Path, sta
         first = review("reviewing", "bench", run.as_of)
         with _quietly(bar, "measuring the floor"):
             ground = floor.measure(
-                database, first.row.review_id, run.as_of, run.workers, runs=1 if run.lean else floor.RUNS
+                database, first.row.review_id, run.as_of, run.workers, runs=1 if run.load.lean else floor.RUNS
             )
+            floor.clear(database)
         again = review("reviewing again", "bench again", run.as_of)
         with database.connect("owner", "limits bench") as conn:
             compared = checks.compare(conn, first.row.review_id, again.row.review_id, run.as_of)
         anew = next_day = None
-        if not run.lean:
+        if not run.load.lean:
             with database.connect("owner", "limits bench") as conn:
                 conn.execute(query("bench_all_dirty"))
             anew = review("reviewing with new facts of everybody", "bench anew", run.as_of)
@@ -109,9 +118,10 @@ def _measure(run: Run, database: Database, settings: Settings, folder: Path, sta
     obvious = None
     if run.sample:
         with _quietly(bar, "measuring the design that loops over users"):
-            obvious = naive.measure(database, run.as_of, sample=run.sample, months=run.months)
+            among = generator.load_months_again(database, run.load) if run.packed_only else run.users
+            obvious = naive.measure(database, run.as_of, sample=run.sample, months=run.months, among=among)
     return Nightly(
-        run.users, run.months, run.workers, run.seed, run.as_of, run.load.left_out if run.lean else [],
+        run.users, run.months, run.workers, run.seed, run.as_of, run.mode, run.load.left_out,
         load_seconds, pack_seconds, first, ground, again, compared, anew, next_day, obvious, peak, machine(), postgres,
     )  # fmt: skip
 
@@ -120,6 +130,15 @@ def _measure(run: Run, database: Database, settings: Settings, folder: Path, sta
 def _quietly(bar: Bar, what: str) -> Iterator[None]:
     with bar(what):
         yield
+
+
+def _load(database: Database, run: Run, bar: Bar) -> tuple[float, float | None]:
+    """Seconds of loading the users, and of packing them."""
+    with bar(f"loading {run.users:,} users") as progress:
+        if run.packed_only:
+            return slices.load(database, run.load, threads=run.workers, progress=progress)
+        load_seconds = generator.load(database, run.load, threads=run.workers, progress=progress)
+    return load_seconds, _pack(database, run.as_of, bar)
 
 
 def _pack(database: Database, as_of: dt.date, bar: Bar) -> float | None:

@@ -22,15 +22,19 @@ class Naive:
     sample: int
 
 
-def measure(database: Database, as_of: dt.date, *, sample: int, months: int) -> Naive:
-    """Loops over users with at least half of the months; what it writes goes to tables beside the product's own."""
+def measure(database: Database, as_of: dt.date, *, sample: int, months: int, among: int) -> Naive:
+    """Loops over users with at least half of the months, of the first ``among`` users.
+
+    What it writes goes to tables beside the product's own.
+    """
     # Imported before the clock starts, and fitted once.
     from statsmodels.tsa.statespace.structural import UnobservedComponents
 
     with warnings.catch_warnings(), database.connect("owner", "limits bench naive") as conn:
         warnings.simplefilter("ignore")
         conn.execute(query("bench_naive_make"))
-        found = conn.execute(query("bench_naive_users"), {"sample": sample, "months": months}).fetchall()
+        chosen = {"sample": sample, "months": months, "among": among}
+        found = conn.execute(query("bench_naive_users"), chosen).fetchall()
         user_ids = [user_id for (user_id,) in found]
         if not user_ids:
             raise LimitsError("no user has enough months for the design that loops over users")
