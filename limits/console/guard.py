@@ -275,7 +275,7 @@ async def _is_known(request: Request) -> None:
         who = await anyio.to_thread.run_sync(_principal, request, limiter=turns().lookups)
     except Problem as problem:
         who, unknown = None, problem  # counted too: whoever guesses tokens is nobody
-    name = f"{who.kind} {who.actor}" if who else f"nobody at {_place(request)}"
+    name = who.name if who else f"nobody at {_place(request)}"
     request.scope.update({"limits.principal": who, "limits.name": name})
     wait = request.app.state.buckets.take(name, per_minute=None if who else NOBODY_PER_MINUTE)
     if wait:

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from limits.console.app import create_app
 from limits.console.context import LOGINS, Context, role_of
@@ -25,18 +26,22 @@ def serve(database: Database, settings: Settings, listening: Callable[[], None] 
     """
     context = check(database, settings)
     bound = bind(settings.web_host, settings.web_port)
-    app = create_app(context)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="on",
-        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
-        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
-    )  # fmt: skip
+    config = config_of(create_app(context), settings)
     # The server ends by itself at SIGTERM and then raises it once more: what stands around us shall end in order too.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with bound:
         bound.listen(config.backlog)
         listening()
         uvicorn.Server(config).run(sockets=[bound])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, lifespan="on",
+        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
+        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
+    )  # fmt: skip
 
 
 def check(database: Database, settings: Settings) -> Context:
