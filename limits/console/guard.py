@@ -30,7 +30,7 @@ from limits.console.health import tracing
 from limits.console.pages import render
 from limits.console.people import Principal
 from limits.console.problems import Problem, ProblemModel, problem_of, without_answer
-from limits.console.rate import NOBODY_PER_MINUTE
+from limits.console.rate import NOBODY_PER_MINUTE, place_of
 from limits.console.signing_in import cookie_name
 from limits.console.turns import turns
 from limits.errors import LimitsError
@@ -288,13 +288,7 @@ async def _is_known(request: Request) -> None:
 
 
 def _place(request: Request) -> str:
-    """The address; of IPv6 the network, in which one machine has as many addresses as it likes."""
-    host = request.client.host if request.client else "nowhere"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return place_of(request.client.host if request.client else "nowhere")
 
 
 def _principal(request: Request) -> Principal | None:
