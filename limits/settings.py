@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     web_url: Annotated[str, Field(max_length=1000, pattern=r"^https?://[^/\s]+/?$")] | None = None
     #: Reverse proxies in front of the console, whose word counts for the address of who asks: addresses or networks.
     web_proxies: Annotated[str, Field(max_length=1000)] | None = None
+    #: Connections of one address at a time, of the 500 of all. Not of this machine, nor of web_proxies.
+    web_connections: Annotated[int, Field(ge=1, le=500)] = 100
     #: Login of second persons in the console, with limits_operations. None: that of database_url; names alone differ.
     approver_database_url: str | None = None
     #: Login of the auditor's pages, with limits_auditor alone. None: that of database_url, acting as limits_auditor.

@@ -30,7 +30,7 @@ from limits.console.health import tracing
 from limits.console.pages import render
 from limits.console.people import Principal
 from limits.console.problems import Problem, ProblemModel, problem_of, without_answer
-from limits.console.rate import NOBODY_PER_MINUTE
+from limits.console.rate import NOBODY_PER_MINUTE, place_of
 from limits.console.signing_in import cookie_name
 from limits.console.turns import turns
 from limits.errors import LimitsError
@@ -275,7 +275,7 @@ async def _is_known(request: Request) -> None:
         who = await anyio.to_thread.run_sync(_principal, request, limiter=turns().lookups)
     except Problem as problem:
         who, unknown = None, problem  # counted too: whoever guesses tokens is nobody
-    name = f"{who.kind} {who.actor}" if who else f"nobody at {_place(request)}"
+    name = who.name if who else f"nobody at {_place(request)}"
     request.scope.update({"limits.principal": who, "limits.name": name})
     wait = request.app.state.buckets.take(name, per_minute=None if who else NOBODY_PER_MINUTE)
     if wait:
@@ -288,13 +288,7 @@ async def _is_known(request: Request) -> None:
 
 
 def _place(request: Request) -> str:
-    """The address; of IPv6 the network, in which one machine has as many addresses as it likes."""
-    host = request.client.host if request.client else "nowhere"
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return str(ipaddress.ip_network((address, 64), strict=False)) if address.version == 6 else host
+    return place_of(request.client.host if request.client else "nowhere")
 
 
 def _principal(request: Request) -> Principal | None:

@@ -35,6 +35,11 @@ class Principal:
     #: Of a person: what forms and writing requests have to bring along. Of machines empty: no browser adds their token.
     csrf: str = ""
 
+    @property
+    def name(self) -> str:
+        """By which the principal is counted: a person in every session, a machine by its token."""
+        return f"{self.kind} {self.actor}"
+
     def may(self, *roles: Role) -> bool:
         """Whether one of the roles is among the principal's."""
         return not self.roles.isdisjoint(roles)

@@ -5,6 +5,7 @@ Our own twenty lines: the library that web frameworks use for this is published 
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 import time
 from collections import OrderedDict
@@ -14,6 +15,23 @@ PER_MINUTE = 600
 NOBODY_PER_MINUTE = 300
 #: Buckets kept; the one used longest ago goes first, and it is full again by then.
 MOST = 10_000
+
+
+def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, of IPv4 as such also where a socket of IPv6 has it (::ffff:192.0.2.1); None for what is none."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
+
+
+def place_of(host: str) -> str:
+    """What counts as one address: of IPv6 the network, in which one machine has as many addresses as it likes."""
+    address = address_of(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host if address is None else str(address)
 
 
 class Buckets:

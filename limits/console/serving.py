@@ -7,8 +7,10 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
 from limits.console.app import create_app
+from limits.console.connections import Places, counting
 from limits.console.context import LOGINS, Context, role_of
 from limits.errors import SettingsError
 from limits.settings import Settings, is_loopback
@@ -16,6 +18,8 @@ from limits.store.db import Database
 
 #: Seconds that requests under way have when the server is told to stop.
 GRACE_SECONDS = 20
+#: Connections of all together; one more is answered with 503.
+CONNECTIONS = 500
 
 
 def serve(database: Database, settings: Settings, listening: Callable[[], None] = lambda: None) -> None:
@@ -25,18 +29,23 @@ def serve(database: Database, settings: Settings, listening: Callable[[], None] 
     """
     context = check(database, settings)
     bound = bind(settings.web_host, settings.web_port)
-    app = create_app(context)
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="on",
-        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
-        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=500, h11_max_incomplete_event_size=32_768,
-    )  # fmt: skip
+    config = config_of(create_app(context), settings)
     # The server ends by itself at SIGTERM and then raises it once more: what stands around us shall end in order too.
     signal.signal(signal.SIGTERM, lambda *_: None)
     with bound:
         bound.listen(config.backlog)
         listening()
         uvicorn.Server(config).run(sockets=[bound])
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How the application is served."""
+    places = Places(settings.web_connections, settings.web_proxies)
+    return uvicorn.Config(
+        app, http=counting(places), ws="none", log_config=None, access_log=False, server_header=False, lifespan="on",
+        proxy_headers=settings.web_proxies is not None, forwarded_allow_ips=settings.web_proxies or "",
+        timeout_graceful_shutdown=GRACE_SECONDS, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=32_768,
+    )  # fmt: skip
 
 
 def check(database: Database, settings: Settings) -> Context:

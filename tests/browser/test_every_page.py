@@ -19,6 +19,7 @@ NO_PAGE = {
     "/": "leads on to the first place of a person",
     "/changes/{change_id}": "nothing in the world of tests waits for its day or its user yet",
     "/log/export": "a file",
+    "/policies/{policy_hash}/text": "a file",
     "/reviews/{review_id}/progress": "a part of the page of a review",
     "/reviews/{review_id}/figures": "a part of the page of a review",
     "/sign-in": "test_way_in.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import html
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from limits import engine
 from limits.cli import run
 from limits.console.policies import trying
 from limits.engine.asking import today
+from limits.policy import parse_policy
 from limits.settings import Settings
 from limits.store import approvals, policies, schedules
 from limits.store.db import Connection, Database
@@ -171,6 +173,33 @@ def test_the_difference_is_that_of_the_command_line(
     assert ann.write("/v1/policies/diff", {"old": {}, "new": {"pack": "cz"}}).status_code == 422
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_text_is_downloaded_byte_for_byte_as_its_hash_is_of_it(site: Site, conn: Connection, end: str) -> None:
+    """Also what a page or a browser would write otherwise: other line ends, spaces at an end, no last line."""
+    text = (STRICT.body + "# \u4fe1\u7528 \u00e9 \t \n\n# no end of a line").replace("\n", end)
+    made = parse_policy(text, file="a test")
+    number = governance.approve(conn, made)
+    digits = made.policy_hash.hex()
+    for role in ("risk", "approver", "auditor"):
+        person = site.person(role, actor=f"{role} person")
+        pages = person.get(f"/policies/{digits}"), person.get(f"/policies/proposals/{number}")
+        for page in pages:
+            assert digits in text_of(page) and f'href="/policies/{digits}/text" download' in page.text
+        for answer in (person.get(f"/policies/{digits}/text"), person.ask(f"/v1/policies/{digits}/text")):
+            assert answer.status_code == 200 and hashlib.sha256(answer.content).hexdigest() == digits
+            assert answer.headers["content-type"] == "application/toml"
+            assert answer.headers["content-disposition"] == (
+                f'attachment; filename="standard-2026-03-01-{digits[:12]}.toml"'
+            )
+    shipped = policies.read_pack("us")[-1].policy_hash.hex()
+    assert hashlib.sha256(person.ask(f"/v1/policies/{shipped}/text").content).hexdigest() == shipped
+    for name, status in (("0" * 64, 404), (digits[:12], 422), ("standard", 422)):
+        assert person.ask(f"/v1/policies/{name}/text").status_code == status
+        assert person.get(f"/policies/{name}/text").status_code == status
+    assert site.person("operations", "admin").get(f"/policies/{digits}/text").status_code == 403
+    assert site.nobody().get(f"/v1/policies/{digits}/text").status_code == 401
+
+
 # Trying -------------------------------------------------------------------------------------
 
 
@@ -301,6 +330,8 @@ def test_a_kept_policy_that_cannot_be_read_any_more_is_shown(ann: Person, conn: 
     page = ann.get(f"/policies/{row[0].hex()}")
     assert page.status_code == 200 and "unknown key" in text_of(page)
     assert ann.write("/v1/policies/simulate", {"policy_hash": row[0].hex()}).status_code == 422
+    file = ann.get(f"/policies/{row[0].hex()}/text")
+    assert file.content == old.encode() and 'filename="old-2020-01-01-' in file.headers["content-disposition"]
     number = found["proposals"][0]["approval_id"]
     assert "cannot read its text" in text_of(ann.get(f"/policies/proposals/{number}"))
 

@@ -15,7 +15,7 @@ from limits.console.auditing.proofs import Proof, Replayed
 from limits.console.auditing.standing import CheckpointRow, LastVerified, Reconciled, ReportName, ReportResult, Verified
 from limits.console.context import Context, context_of
 from limits.console.paging import Cursor, Limit, Page
-from limits.console.people import may
+from limits.console.people import Principal, may
 from limits.console.problems import PROBLEMS
 
 router = APIRouter(prefix="/v1", tags=["log"], responses=PROBLEMS)
@@ -23,6 +23,7 @@ READERS = may("auditor", "risk", "operations", "approver")
 AUDITORS = may("auditor")
 
 TheContext = Annotated[Context, Depends(context_of)]
+Reader = Annotated[Principal, Depends(READERS)]
 TheFilter = Annotated[Asked, Depends(of_api)]
 EntryId = Annotated[int, Path(ge=1, le=LARGEST, description="Number of the entry.")]
 Since = Annotated[dt.date | None, Query(alias="from", description="Decisions as of this date or later.")]
@@ -43,12 +44,15 @@ def list_adjustments(context: TheContext, asked: TheFilter, limit: Limit = 50, c
         return answers.listing(conn, asked, limit=limit, cursor=cursor)
 
 
-@router.get("/adjustments/export", dependencies=[Depends(READERS)], response_class=StreamingResponse, responses=FILE)
+@router.get("/adjustments/export", response_class=StreamingResponse, responses=FILE)
 def export_adjustments(
-    context: TheContext, asked: TheFilter, form: Annotated[exporting.Format, Query(alias="format")] = "csv"
+    context: TheContext,
+    who: Reader,
+    asked: TheFilter,
+    form: Annotated[exporting.Format, Query(alias="format")] = "csv",
 ) -> StreamingResponse:
     """Every decision that matches, by date, review and user, as a file; amounts in minor units."""
-    return exporting.export(context, asked, form)
+    return exporting.export(context, who, asked, form)
 
 
 @router.get("/adjustments/{entry_id}", dependencies=[Depends(READERS)])

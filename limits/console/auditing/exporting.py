@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 from limits.console.auditing import slow
 from limits.console.auditing.asking import Asked
 from limits.console.context import Context
+from limits.console.people import Principal
 from limits.store import export_reading, log_known
 from limits.store.db import Connection
 from limits.store.export import WRITERS
@@ -69,10 +70,14 @@ class _Pipe(io.RawIOBase):
         return len(piece)
 
 
-def export(context: Context, asked: Asked, form: Format) -> StreamingResponse:
-    """The answer: a file that is loaded. What cannot be used is said before the first byte."""
+def export(context: Context, who: Principal, asked: Asked, form: Format) -> StreamingResponse:
+    """The answer: a file that is loaded. What cannot be used is said before the first byte.
+
+    Problem 429 where ``who`` loads as many as one may, 503 where all together do.
+    """
     stack = contextlib.ExitStack()
     try:
+        stack.enter_context(slow.export_of(who))
         conn = stack.enter_context(slow.reading(context, slow.exports, "an export"))
         wanted = asked.wanted(conn)
         log_known.require_there(conn, wanted)

@@ -13,7 +13,7 @@ from limits.console.auditing.asking import LARGEST, Asked, of_request, read_date
 from limits.console.context import Context, context_of
 from limits.console.pages import render
 from limits.console.paging import Cursor
-from limits.console.people import may
+from limits.console.people import Principal, may
 from limits.console.problems import problem_of
 from limits.errors import InputError, LimitsError, NotFound
 from limits.reasons import Reason
@@ -23,6 +23,7 @@ router = APIRouter(prefix="/log", include_in_schema=False)
 READERS = may("auditor", "risk", "operations", "approver")
 
 TheContext = Annotated[Context, Depends(context_of)]
+Reader = Annotated[Principal, Depends(READERS)]
 TheFilter = Annotated[Asked, Depends(of_request)]
 EntryId = Annotated[int, Path(ge=1, le=LARGEST)]
 REASONS = [(reason_code(reason), reason_text(reason)) for reason in Reason]
@@ -44,12 +45,15 @@ def log_page(request: Request, context: TheContext, asked: TheFilter, cursor: Cu
     return render(request, "log.html", values, status=status)
 
 
-@router.get("/export", dependencies=[Depends(READERS)])
+@router.get("/export")
 def export_page(
-    context: TheContext, asked: TheFilter, form: Annotated[exporting.Format, Query(alias="format")] = "csv"
+    context: TheContext,
+    who: Reader,
+    asked: TheFilter,
+    form: Annotated[exporting.Format, Query(alias="format")] = "csv",
 ) -> StreamingResponse:
     """What matches as a file."""
-    return exporting.export(context, asked, form)
+    return exporting.export(context, who, asked, form)
 
 
 @router.get("/as-of", dependencies=[Depends(READERS)])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import Path
+from fastapi import Path, Response
 from pydantic import AfterValidator, BaseModel, Field
 
 from limits.console.context import Context
@@ -32,6 +32,8 @@ Hash = Annotated[str, Path(pattern=HASH, description="sha256 of the policy's tex
 ProposalId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the proposal.")]
 #: The dates that a policy may be asked about.
 FIRST, LAST = dt.date(1990, 1, 1), dt.date(2100, 1, 1)
+#: What a policy's text is as a file.
+TOML = "application/toml"
 #: What mistakes in a text that was sent are told under.
 SENT = "policy.toml"
 
@@ -178,6 +180,13 @@ class Found:
     def shipped(self) -> bool:
         """Whether it comes with the product."""
         return any(one.policy_hash == self.policy_hash for one in policies.shipped())
+
+    def file(self) -> Response:
+        """The text byte for byte as its hash is of it, to be kept as a file whose name says which policy it is."""
+        pack = re.sub(r"[^a-z0-9_-]", "_", self.pack)  # checked where it was read; a header takes nobody's word for it
+        name = f"{pack}-{self.effective_on}-{self.policy_hash.hex()[:12]}.toml"
+        headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+        return Response(self.text.encode(), media_type=TOML, headers=headers)
 
     def answer(self) -> PolicyAnswer:
         """For the API."""

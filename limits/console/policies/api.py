@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from limits.console.context import Context, context_of
@@ -16,6 +16,7 @@ from limits.console.policies.answers import (
     ApprovalAnswer,
     Decided,
     Difference,
+    Hash,
     Named,
     PolicyAnswer,
     PolicyName,
@@ -38,6 +39,10 @@ STOPPERS = may("risk", "approver")
 
 Site = Annotated[Context, Depends(context_of)]
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="A pack, or the first digits of a hash.")]
+
+FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {answers.TOML: {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class Text(BaseModel):
@@ -85,6 +90,13 @@ def get_policy(context: Site, name: Name) -> PolicyAnswer:
     """One policy: of a pack the one in force today, or that of a hash."""
     with context.connect("auditor") as conn:
         return answers.by_name(conn, name).answer()
+
+
+@router.get("/{policy_hash}/text", dependencies=[Depends(READERS)], response_class=Response, responses=FILE)
+def get_policy_text(context: Site, policy_hash: Hash) -> Response:
+    """The text of one policy as a file. Its sha256 is the hash: it is what was proposed and approved, byte for byte."""
+    with context.connect("auditor") as conn:
+        return answers.by_hash(conn, bytes.fromhex(policy_hash)).file()
 
 
 @router.post("/check", dependencies=[Depends(TRIERS)])

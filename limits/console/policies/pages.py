@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from limits.console.context import Context, context_of
@@ -145,6 +145,13 @@ def policy_page(request: Request, context: Site, policy_hash: Hash) -> HTMLRespo
     answer = found.answer()
     values = {"found": answer, "lines": answer.text.splitlines(), "difference": difference, "key": new_key()}
     return render(request, "policy.html", values)
+
+
+@router.get("/{policy_hash}/text", dependencies=[Depends(READERS)])
+def text_page(context: Site, policy_hash: Hash) -> Response:
+    """Its text as a file."""
+    with context.connect("auditor") as conn:
+        return answers.by_hash(conn, bytes.fromhex(policy_hash)).file()
 
 
 def _edit(request: Request, text: str, **more: Any) -> HTMLResponse:
