@@ -214,6 +214,26 @@ def test_imports_mark_whom_they_touch_and_nobody_else(
     assert_same(conn, AS_OF, [1, 2, 3])
 
 
+def test_what_a_mark_costs_does_not_grow_with_the_marks(database: Database) -> None:
+    """Planned while there were none, as after a night, and kept by the session: no walk over all marks for each user."""
+    with database.connect("owner", "test") as conn:
+        conn.execute("TRUNCATE limits.dirty_users")
+        conn.execute("VACUUM (ANALYZE) limits.dirty_users")
+        with conn.transaction(force_rollback=True):
+            for first in (1, 301, 601):
+                conn.execute(
+                    """INSERT INTO limits.monthly_cash_flow
+                       SELECT u, '2026-01-01', false, 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(%s::bigint, %s) u""",
+                    (first, first + 299),
+                )
+            conn.execute("UPDATE limits.monthly_cash_flow SET month = '2026-02-01' WHERE user_id <= 900")
+            assert one(conn, "SELECT count(*) FROM limits.dirty_users") == 900, "one for each user and transaction"
+            read = one(
+                conn, "SELECT seq_tup_read FROM pg_stat_xact_user_tables WHERE relid = 'limits.dirty_users'::regclass"
+            )
+    assert read <= 900, "the count above, and nothing else"
+
+
 def test_an_import_that_runs_while_others_pack_is_not_lost(
     conn: Connection, worker: Connection, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
