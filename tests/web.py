@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
-from limits.console import sessions
+from limits.console import areas, sessions, signing_in
 from limits.console.app import create_app
 from limits.console.context import Context
 from limits.console.people import ROLES, Role
@@ -68,6 +69,20 @@ class Person:
         """The API, writing."""
         headers = {"x-csrf-token": self.csrf, "idempotency-key": key or secrets.token_urlsafe(12)}
         return self.client.request(method, address, json=body, headers=headers)
+
+
+def routes() -> Iterator[tuple[str, APIRoute]]:
+    """Every route of the application, as "METHOD /path"."""
+    for router in [signing_in.router, *areas.routers()]:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            for method in sorted(route.methods - {"HEAD"}):
+                yield f"{method} {route.path}", route
+
+
+def address_of(path: str) -> str:
+    """An address of the route: 1 for each number and name in it."""
+    return re.sub(r"\{[^}]+\}", "1", path)
 
 
 def text_of(response: httpx.Response) -> str:

@@ -9,14 +9,14 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 
 from limits import __version__
-from limits.console import areas, signing_in
+from limits.console import areas, parameters, signing_in
 from limits.console.context import Context
 from limits.console.guard import Guard, problem_response
 from limits.console.health.api import Watcher
@@ -49,6 +49,7 @@ def create_app(context: Context) -> FastAPI:
         redoc_url=None,
         openapi_url="/v1/openapi.json",
         separate_input_output_schemas=False,
+        dependencies=[Depends(parameters.known)],
     )
     app.state.context = context
     app.state.buckets = Buckets()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 from starlette.datastructures import FormData
 
 from limits.console.problems import Problem
@@ -65,7 +66,7 @@ def may(*roles: Role) -> Callable[[Request], Principal]:
 
     def check(request: Request) -> Principal:
         who = principal_of(request)
-        if roles and not who.may(*roles):
+        if not _is_among(who, roles):
             raise Problem(
                 403, "not-for-this-role", f"this needs the role {' or '.join(roles)}; {who.actor} has {_said(who)}"
             )
@@ -74,7 +75,29 @@ def may(*roles: Role) -> Callable[[Request], Principal]:
         return who
 
     check.limits_roles = roles or ROLES  # type: ignore[attr-defined]  # read by the test of the matrix
+    check.limits_lets_in = _lets_in(roles)  # type: ignore[attr-defined]
     return check
+
+
+def lets_in(dependant: Dependant, request: Request) -> bool:
+    """Whether all that guards a route lets the request in, asked before any of it has refused.
+
+    What guards is whatever the route depends on and has ``limits_lets_in``.
+    """
+    guards = getattr(dependant.call, "limits_lets_in", None)
+    return (guards is None or guards(request)) and all(lets_in(one, request) for one in dependant.dependencies)
+
+
+def _lets_in(roles: tuple[Role, ...]) -> Callable[[Request], bool]:
+    def ask(request: Request) -> bool:
+        who: Principal | None = request.scope.get("limits.principal")
+        return who is not None and _is_among(who, roles)
+
+    return ask
+
+
+def _is_among(who: Principal, roles: tuple[Role, ...]) -> bool:
+    return not roles or who.may(*roles)
 
 
 @dataclass(frozen=True)

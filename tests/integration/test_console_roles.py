@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from limits.console import areas, signing_in
 from limits.console.people import ROLES, Role
 from limits.settings import Settings
 from limits.store.db import Database
-from tests.web import Site
+from tests.web import Site, address_of, routes
 
 FILES = [tomllib.loads(path.read_text("utf-8")) for path in (Path(__file__).parents[1] / "routes").glob("*.toml")]
 OPEN = {name for file in FILES for name in file.get("open", {})}
 WRITTEN = {name: roles for file in FILES for part in ("pages", "api") for name, roles in file.get(part, {}).items()}
-
-
-def routes() -> Iterator[tuple[str, APIRoute]]:
-    for router in [signing_in.router, *areas.routers()]:
-        for route in router.routes:
-            assert isinstance(route, APIRoute)
-            for method in sorted(route.methods - {"HEAD"}):
-                yield f"{method} {route.path}", route
 
 
 def roles_of(dependant: Dependant) -> list[str] | None:
@@ -64,10 +52,6 @@ def site(database: Database, settings: Settings) -> Site:
     return Site(database, settings)
 
 
-def _address(path: str) -> str:
-    return re.sub(r"\{[^}]+\}", "1", path)
-
-
 @pytest.mark.parametrize("role", [*ROLES, None])
 def test_each_role_is_let_in_where_the_matrix_says(site: Site, role: Role | None) -> None:
     person = site.person(role) if role else None
@@ -79,7 +63,7 @@ def test_each_role_is_let_in_where_the_matrix_says(site: Site, role: Role | None
         method, path = name.split(" ")
         headers = {"idempotency-key": "k"} | ({"x-csrf-token": person.csrf} if person else {})
         sent = {"json": {}} if path.startswith("/v1/") else {"data": {"csrf": person.csrf if person else ""}}
-        answer = client.request(method, _address(path), headers=headers, **({} if method == "GET" else sent))
+        answer = client.request(method, address_of(path), headers=headers, **({} if method == "GET" else sent))
         refused = answer.status_code in (401, 403) or answer.headers.get("location") == "/sign-in"
         if refused != (role not in WRITTEN[name]) or answer.status_code >= 500:
             wrong.append((name, role, answer.status_code, answer.text[:200]))
@@ -92,5 +76,5 @@ def test_a_form_without_the_sessions_token_is_refused(site: Site) -> None:
         method, path = name.split(" ")
         if method == "GET" or name in OPEN:
             continue
-        answer = person.client.request(method, _address(path), headers={"idempotency-key": "k"})
+        answer = person.client.request(method, address_of(path), headers={"idempotency-key": "k"})
         assert answer.status_code == 403, (name, answer.status_code, answer.text)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import Query, Request
+from fastapi import Query
 
 from limits.errors import InputError
 from limits.money import Money, parse_money
@@ -19,14 +19,10 @@ from limits.store.log import LogFilter
 
 LARGEST = 2**63 - 1
 
-#: The fields that hold one text each; "reason" may stand there several times.
-FIELDS = (
-    "user", "review", "from", "to", "outcome", "actor", "policy", "currency", "min_change", "max_change", "min_share",
-)  # fmt: skip
-#: What else may stand in such an address: where the page begins, its length, the kind of a file, what was done before.
-BESIDE = ("reason", "cursor", "limit", "format", "said", "by")
 #: Reasons that are asked for at once, at most.
 MOST_REASONS = 64
+#: A field of the form, read when it is used: what is wrong with it is said beside the form.
+Text = Annotated[str | None, Query()]
 
 
 @dataclass(frozen=True)
@@ -79,22 +75,30 @@ class Asked:
             raise InputError(f"{name}: {error}") from None
 
 
-def of_request(request: Request) -> Asked:
-    """What a page's address asks for; a FastAPI dependency. InputError for what no field holds."""
-    given = request.query_params
-    _all_known(request)
-    return _asked({name: given.get(name) for name in FIELDS}, given.getlist("reason"))
-
-
-def _all_known(request: Request) -> None:
-    """A filter that nobody knows would show everything, as if everything matched."""
-    for name in request.query_params:
-        if name not in FIELDS and name not in BESIDE:
-            raise InputError(f"{name[:80]!r} is no filter of the log; there are {', '.join((*FIELDS, 'reason'))}")
+def of_request(
+    user: Text = None,
+    review: Text = None,
+    since: Annotated[str | None, Query(alias="from")] = None,
+    until: Annotated[str | None, Query(alias="to")] = None,
+    outcome: Text = None,
+    reason: Annotated[list[str] | None, Query(max_length=MOST_REASONS)] = None,
+    actor: Text = None,
+    policy: Text = None,
+    currency: Text = None,
+    min_change: Text = None,
+    max_change: Text = None,
+    min_share: Text = None,
+) -> Asked:
+    """What a page's address asks for, as it was written; a FastAPI dependency. InputError for what no field holds."""
+    texts = {
+        "user": user, "review": review, "from": since, "to": until, "outcome": outcome, "actor": actor,
+        "policy": policy, "currency": currency, "min_change": min_change, "max_change": max_change,
+        "min_share": min_share,
+    }  # fmt: skip
+    return _asked(texts, reason or [])
 
 
 def of_api(
-    request: Request,
     user: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this user.")] = None,
     review: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this review.")] = None,
     since: Annotated[dt.date | None, Query(alias="from", description="As of this date or later.")] = None,
@@ -116,8 +120,7 @@ def of_api(
         str | None, Query(max_length=20, description="Changes of so many percent of the limit before, or more.")
     ] = None,
 ) -> Asked:
-    """What a request of the API asks for; a FastAPI dependency. InputError for a filter that there is not."""
-    _all_known(request)
+    """What a request of the API asks for; a FastAPI dependency. InputError for what no field holds."""
     texts = {
         "user": user, "review": review, "from": since, "to": until, "outcome": outcome, "actor": actor,
         "policy": policy, "currency": currency, "min_change": min_change, "max_change": max_change,
@@ -128,7 +131,7 @@ def of_api(
 
 def _asked(texts: dict[str, str | None], reasons: Sequence[str]) -> Asked:
     found = {name: _text(name, value) for name, value in texts.items() if value is not None}
-    codes = [_text("reason", code) for code in reasons[:MOST_REASONS]]
+    codes = [_text("reason", code) for code in reasons]
     return Asked({name: value for name, value in found.items() if value}, tuple(code for code in codes if code))
 
 

@@ -109,11 +109,22 @@ def readyz(watcher: Watching) -> Response:
     return _told({"ready": True, "says": "the database answers and its schema is the one that is needed"}, 200)
 
 
-@router.get("/metrics")
-def prometheus(request: Request, context: Here, watcher: Watching) -> Response:
-    """Counts and states for Prometheus: to this machine, to others where LIMITS_METRICS_OPEN says so."""
-    if not (context.settings.metrics_open or _from_here(request)):
+def _is_open(request: Request) -> bool:
+    return context_of(request).settings.metrics_open or _from_here(request)
+
+
+def for_metrics(request: Request) -> None:
+    """Problem 403 for another machine, unless LIMITS_METRICS_OPEN says so; a FastAPI dependency."""
+    if not _is_open(request):
         raise Problem(403, "not-from-elsewhere", "metrics are for this machine; set LIMITS_METRICS_OPEN to open them")
+
+
+for_metrics.limits_lets_in = _is_open  # type: ignore[attr-defined]
+
+
+@router.get("/metrics", dependencies=[Depends(for_metrics)])
+def prometheus(watcher: Watching) -> Response:
+    """Counts and states for Prometheus: to this machine, to others where LIMITS_METRICS_OPEN says so."""
     try:
         text = watcher.requests.text(watcher.found.get())
     except LimitsError as error:

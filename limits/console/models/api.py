@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 
 from limits.console.context import Context, context_of
+from limits.console.fields import Why
 from limits.console.models import answers, writing
 from limits.console.models.answers import ModelAnswer, ModelDecided, ModelList, MonitoringAnswer
 from limits.console.models.writing import ModelProposal
@@ -14,7 +15,6 @@ from limits.console.once import IdempotencyKey
 from limits.console.paging import Cursor, Limit
 from limits.console.people import Principal, may
 from limits.console.policies.answers import Hash
-from limits.console.policies.writing import Said
 from limits.console.problems import PROBLEMS
 
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=PROBLEMS)
@@ -54,18 +54,18 @@ def monitor_model(context: Site, model_hash: Hash, last: Last = 12) -> Monitorin
 
 
 @router.post("/{model_hash}/approve")
-def approve_model(context: Site, who: Checker, key: IdempotencyKey, model_hash: Hash, said: Said) -> ModelDecided:
+def approve_model(context: Site, who: Checker, key: IdempotencyKey, model_hash: Hash, said: Why) -> ModelDecided:
     """Approve a model that somebody else proposed; one that was approved for the same date is withdrawn."""
     return writing.decide(context, who, key, model_hash, "approve", said)
 
 
 @router.post("/{model_hash}/reject")
-def reject_model(context: Site, who: Checker, key: IdempotencyKey, model_hash: Hash, said: Said) -> ModelDecided:
+def reject_model(context: Site, who: Checker, key: IdempotencyKey, model_hash: Hash, said: Why) -> ModelDecided:
     """Reject a model that somebody else proposed."""
     return writing.decide(context, who, key, model_hash, "reject", said)
 
 
 @router.post("/{model_hash}/withdraw")
-def withdraw_model(context: Site, who: Stopper, key: IdempotencyKey, model_hash: Hash, said: Said) -> ModelDecided:
+def withdraw_model(context: Site, who: Stopper, key: IdempotencyKey, model_hash: Hash, said: Why) -> ModelDecided:
     """Take back a proposal or an approval; nothing scored by it is applied any more, not even by a running review."""
     return writing.decide(context, who, key, model_hash, "withdraw", said)

@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.datastructures import UploadFile
 
 from limits.console.context import Context, context_of
+from limits.console.fields import Why
 from limits.console.models import answers, pictures, writing
 from limits.console.models.api import Last
 from limits.console.models.writing import ModelProposal
@@ -17,7 +18,6 @@ from limits.console.paging import Cursor
 from limits.console.people import Posted, Principal, may, posted
 from limits.console.policies.answers import Hash
 from limits.console.policies.forms import form_of, new_key
-from limits.console.policies.writing import Said
 from limits.console.problems import Problem
 from limits.engine.asking import today
 from limits.store.approvals import Verdict
@@ -90,7 +90,7 @@ def withdraw_page(
 
 
 def _decide(context: Context, sent: Posted, model_hash: str, verdict: Verdict) -> RedirectResponse:
-    said = form_of(Said, {"reason": sent.needed("reason")})
+    said = form_of(Why, {"reason": sent.needed("reason")})
     made = writing.decide(context, sent.who, sent.key, model_hash, verdict, said)
     words = f"The model is {made.state}." if made.changed else f"It was {made.state} before: nothing was changed."
     return see(f"/models/{model_hash}", words)

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from limits.console.context import Context, Login
+from limits.console.fields import Reason, Why
 from limits.console.models.answers import ModelDecided
 from limits.console.once import once
 from limits.console.people import Principal
-from limits.console.policies.answers import LAST, Reason
-from limits.console.policies.writing import Said
+from limits.console.policies.answers import LAST
 from limits.engine import risk_governing
 from limits.engine.asking import today
 from limits.engine.risk_governing import FIRST_DATE
@@ -61,7 +61,7 @@ def propose(context: Context, who: Principal, key: str, proposal: ModelProposal)
     return ModelDecided.model_validate(once(context, who, key, "propose model", request, act))
 
 
-def decide(context: Context, who: Principal, key: str, digits: str, verdict: Verdict, said: Said) -> ModelDecided:
+def decide(context: Context, who: Principal, key: str, digits: str, verdict: Verdict, said: Why) -> ModelDecided:
     """The newest proposal of a model after a verdict. Approving and rejecting is on the login of second persons."""
     login: Login = "operations" if verdict == "withdraw" and who.may("risk") else "approver"
 

@@ -45,18 +45,7 @@ def _text(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def _words(text: str) -> str:
-    """As limits policy takes a reason."""
-    text = text.strip()
-    if not text or not all(c.isprintable() for c in text):
-        raise ValueError("must be words of printable characters, and not empty")
-    return text
-
-
 PolicyText = Annotated[str, Field(min_length=1, max_length=policies.LARGEST_FILE), AfterValidator(_text)]
-Reason = Annotated[
-    str, Field(min_length=1, max_length=500, description="Why, as the history shall say."), AfterValidator(_words)
-]
 
 
 class PolicyName(BaseModel):

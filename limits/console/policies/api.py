@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from limits.console.context import Context, context_of
+from limits.console.fields import Why
 from limits.console.once import IdempotencyKey
 from limits.console.paging import Cursor, Limit, Page
 from limits.console.people import Principal, may
@@ -26,7 +27,7 @@ from limits.console.policies.answers import (
     StandingAnswer,
 )
 from limits.console.policies.trying import SimulationAnswer, Trial
-from limits.console.policies.writing import Proposal, Said
+from limits.console.policies.writing import Proposal
 from limits.console.problems import PROBLEMS
 from limits.engine.simulating import Simulation
 
@@ -133,7 +134,7 @@ def approve_policy(
     who: Annotated[Principal, Depends(CHECKERS)],
     key: IdempotencyKey,
     approval_id: ProposalId,
-    said: Said,
+    said: Why,
 ) -> Decided:
     """Approve a policy that somebody else proposed; one of the same pack and date that was approved is withdrawn."""
     return writing.decide(context, who, key, approval_id, "approve", said)
@@ -145,7 +146,7 @@ def reject_policy(
     who: Annotated[Principal, Depends(CHECKERS)],
     key: IdempotencyKey,
     approval_id: ProposalId,
-    said: Said,
+    said: Why,
 ) -> Decided:
     """Reject a policy that somebody else proposed."""
     return writing.decide(context, who, key, approval_id, "reject", said)
@@ -157,7 +158,7 @@ def withdraw_policy(
     who: Annotated[Principal, Depends(STOPPERS)],
     key: IdempotencyKey,
     approval_id: ProposalId,
-    said: Said,
+    said: Why,
 ) -> Decided:
     """Take back a proposal or an approval; nothing is applied by the policy any more, not even by a running review."""
     return writing.decide(context, who, key, approval_id, "withdraw", said)

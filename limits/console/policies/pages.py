@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from limits.console.context import Context, context_of
+from limits.console.fields import Why
 from limits.console.pages import render, see
 from limits.console.paging import Cursor
 from limits.console.people import Posted, Principal, may, posted
@@ -16,7 +17,7 @@ from limits.console.policies.answers import Difference, Hash, ProposalId
 from limits.console.policies.comparing import Last
 from limits.console.policies.forms import form_of, new_key
 from limits.console.policies.trying import Trial
-from limits.console.policies.writing import Proposal, Said
+from limits.console.policies.writing import Proposal
 from limits.console.problems import Problem, problem_of
 from limits.engine.asking import today
 from limits.errors import LimitsError
@@ -177,7 +178,7 @@ def _beside(context: Context, conn: Connection, policy: Policy | None) -> Differ
 
 
 def _decide(context: Context, sent: Posted, approval_id: int, verdict: Verdict) -> RedirectResponse:
-    said = form_of(Said, {"reason": sent.needed("reason")})
+    said = form_of(Why, {"reason": sent.needed("reason")})
     made = writing.decide(context, sent.who, sent.key, approval_id, verdict, said)
     words = f"The proposal is {made.state}." if made.changed else f"It was {made.state} before: nothing was changed."
     return see(f"/policies/proposals/{approval_id}", words)

@@ -7,9 +7,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from limits.console.context import Context, Login
+from limits.console.fields import Reason, Why
 from limits.console.once import once
 from limits.console.people import Principal
-from limits.console.policies.answers import Decided, PolicyText, Reason, Role, read
+from limits.console.policies.answers import Decided, PolicyText, Role, read
 from limits.engine import governing
 from limits.store.approvals import Verdict
 
@@ -21,14 +22,6 @@ class Proposal(BaseModel):
 
     text: PolicyText
     role: Role = "champion"
-    reason: Reason
-
-
-class Said(BaseModel):
-    """A verdict's reason."""
-
-    model_config = ConfigDict(extra="forbid")
-
     reason: Reason
 
 
@@ -45,7 +38,7 @@ def propose(context: Context, who: Principal, key: str, proposal: Proposal) -> D
     return Decided.model_validate(once(context, who, key, "propose policy", proposal, act))
 
 
-def decide(context: Context, who: Principal, key: str, approval_id: int, verdict: Verdict, said: Said) -> Decided:
+def decide(context: Context, who: Principal, key: str, approval_id: int, verdict: Verdict, said: Why) -> Decided:
     """The proposal after a verdict. Approving and rejecting is on the login of second persons."""
     login: Login = "operations" if verdict == "withdraw" and who.may("risk") else "approver"
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 
 from limits.console.context import Context, Login, context_of
+from limits.console.fields import Why
 from limits.console.once import IdempotencyKey
 from limits.console.paging import Cursor, Limit, Page
 from limits.console.people import Principal, Role, may
@@ -15,7 +16,7 @@ from limits.console.reviews import answers, detail, doing, kept, progress, switc
 from limits.console.reviews.answers import ReviewSummary
 from limits.console.reviews.detail import ReviewDetail
 from limits.console.reviews.doing import Asked, Moved, Turned, Wanted
-from limits.console.reviews.fields import Filter, ReviewId, Why
+from limits.console.reviews.fields import Filter, ReviewId
 from limits.console.reviews.progress import ReviewProgress
 from limits.console.reviews.switch import SwitchAnswer
 

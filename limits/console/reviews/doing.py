@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 
 from limits import engine
 from limits.console.context import Context, Login
+from limits.console.fields import Reason
 from limits.console.once import once
 from limits.console.people import Principal
 from limits.console.problems import Problem
-from limits.console.reviews.fields import Day, Name, Reason
+from limits.console.reviews.fields import Day, Name
 from limits.errors import BrokerError, PolicyError
 from limits.store import gates, policies, reviews
 from tasks.app import make_app

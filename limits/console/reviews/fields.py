@@ -6,26 +6,12 @@ import datetime as dt
 from typing import Annotated
 
 from fastapi import Path
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, Field
 
-
-def _printable(text: str) -> str:
-    text = text.strip()
-    if not text:
-        raise ValueError("write something")
-    if not text.isprintable():
-        raise ValueError("it holds a character that cannot be printed")
-    return text
-
-
-#: Of a text: what can be printed, and not nothing.
-printable = AfterValidator(_printable)
+from limits.console.fields import printable
 
 #: Number of a review.
 ReviewId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Number of the review.")]
-
-#: Why, as the record shall say.
-Reason = Annotated[str, Field(min_length=1, max_length=500, description="Why, as the record shall say."), printable]
 
 #: A name of a schedule, also of one that only reviews by hand count under.
 Name = Annotated[str, Field(min_length=1, max_length=100, description="A name of a schedule."), printable]
@@ -42,9 +28,3 @@ def _without_controls(text: str) -> str:
 
 #: What a list is filtered by; empty is nothing.
 Filter = Annotated[str, Field(max_length=100), AfterValidator(_without_controls)]
-
-
-class Why(BaseModel, extra="forbid"):
-    """What somebody does needs a reason."""
-
-    reason: Reason

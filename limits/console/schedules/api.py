@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path
 
 from limits.console.context import Context, context_of
+from limits.console.fields import printable
 from limits.console.once import IdempotencyKey
 from limits.console.people import Principal, Role, may
 from limits.console.problems import PROBLEMS
 from limits.console.reviews.doing import Asked
-from limits.console.reviews.fields import printable
 from limits.console.schedules import answers
 from limits.console.schedules.answers import ChangedSchedule, NewSchedule, RunNow, ScheduleAnswer, SchedulesAnswer
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from limits import engine
 from limits.console.context import Context, Login
+from limits.console.fields import TrimmedReason
 from limits.console.once import once
 from limits.console.people import Principal
 from limits.console.problems import Problem
@@ -28,7 +29,7 @@ from limits.console.users.acting_answers import (
     Recomputed,
     RequestAnswer,
 )
-from limits.console.users.acting_fields import LARGEST, Amount, Day, Pack, Reason
+from limits.console.users.acting_fields import LARGEST, Amount, Day, Pack
 from limits.engine import referring
 from limits.engine.asking import today
 from limits.money import money
@@ -43,7 +44,7 @@ STATES = ("given", "withdrawn")
 class Recompute(BaseModel, extra="forbid"):
     """How one user is to be decided."""
 
-    reason: Reason
+    reason: TrimmedReason
     apply: bool = Field(False, description="Change the limit and log it. Without, nothing is changed.")
     as_of: Day | None = Field(None, description="The business date (UTC); today where none is said.")
     policy: Pack | None = None
@@ -72,13 +73,13 @@ class ProposedOverride(Amount):
     )
     expires_on: Day = Field(description="The first day (UTC) on which it no longer counts.")
     starts_on: Day | None = Field(None, description="The first day on which it counts; today where none is said.")
-    reason: Reason
+    reason: TrimmedReason
 
 
 class Why(BaseModel, extra="forbid"):
     """The reason of a verdict."""
 
-    reason: Reason
+    reason: TrimmedReason
 
 
 class Consent(BaseModel, extra="forbid"):
@@ -88,7 +89,7 @@ class Consent(BaseModel, extra="forbid"):
         description="raises: to be raised without asking. automation: to be decided about without a person."
     )
     state: Literal["given", "withdrawn"]
-    reason: Reason = Field(description="How it came in.")
+    reason: TrimmedReason = Field(description="How it came in.")
     as_of: Day | None = Field(None, description="From this date (UTC) on; today where none is said.")
 
 
@@ -101,7 +102,7 @@ class Accept(BaseModel, extra="forbid"):
 class Decline(BaseModel, extra="forbid"):
     """A raise is not wanted."""
 
-    reason: Reason = "declined by the user"
+    reason: TrimmedReason = "declined by the user"
 
 
 # One user ------------------------------------------------------------------------------------

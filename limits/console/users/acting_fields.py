@@ -27,12 +27,6 @@ EntryId = Annotated[int, Path(ge=1, le=LARGEST, description="Number of the log e
 OfUser = Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this user.")]
 
 
-def _printable(text: str) -> str:
-    if any(not c.isprintable() for c in text):
-        raise ValueError("it holds a character that cannot be printed")
-    return text
-
-
 def _pack(name: str) -> str:
     """Only packs that come with the product: a name from outside is never a path on this machine."""
     if name not in policies.pack_names():
@@ -40,10 +34,6 @@ def _pack(name: str) -> str:
     return name
 
 
-Words = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500), AfterValidator(_printable)
-]
-Reason = Annotated[Words, Field(description="Why, as the log shall say.", examples=["customer called"])]
 Day = Annotated[dt.date, Field(ge=FIRST, le=LAST)]
 Pack = Annotated[
     str,
