@@ -215,7 +215,7 @@ def test_imports_mark_whom_they_touch_and_nobody_else(
 
 
 def test_what_a_mark_costs_does_not_grow_with_the_marks(database: Database) -> None:
-    """Planned while there were none, as after a night, and kept by the session: no walk over all marks for each user."""
+    """Planned while there were none, as after a night, and kept by the session: no walk over all marks for each."""
     with database.connect("owner", "test") as conn:
         conn.execute("TRUNCATE limits.dirty_users")
         conn.execute("VACUUM (ANALYZE) limits.dirty_users")
