@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -138,6 +139,28 @@ def test_a_review_from_the_command_line(settings: Settings, conn: Connection, us
         assert "Traceback" not in done.stderr
     assert "nothing was changed now" in limits(settings, "review", "run", "--as-of", AS_OF).stderr
     invariants.check(conn)
+
+
+def test_what_a_list_of_reviews_leaves_out_is_said(settings: Settings, users: None) -> None:
+    for schedule in ("one", "two"):
+        answer(settings, "review", "run", "--as-of", AS_OF, "--schedule", schedule)
+    short = limits(settings, "review", "list", "--limit", "1")
+    assert short.returncode == 0 and "there are more than these 1: raise --limit" in short.stderr
+    assert "more" not in limits(settings, "review", "list", "--limit", "2").stderr
+    assert len(answer(settings, "review", "list", "--limit", "1")["reviews"]) == 1
+    unknown = limits(settings, "review", "list", "--schedule", "three")
+    assert unknown.returncode == 2
+    assert_one_sentence(unknown.stderr, "no review counts for a schedule 'three'; `limits review list`")
+
+
+def test_a_dry_run_that_decides_nobody_says_so(settings: Settings, users: None) -> None:
+    answer(settings, "review", "run", "--as-of", AS_OF)
+    earlier = str(builders.AS_OF - dt.timedelta(days=1))
+    tried = limits(settings, "review", "run", "--as-of", earlier, "--schedule", "other", "--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert "nobody would be decided: all 4 users would be set aside" in tried.stderr
+    whole = limits(settings, "review", "run", "--as-of", AS_OF, "--schedule", "other", "--dry-run")
+    assert "nobody" not in whole.stderr
 
 
 @pytest.mark.parametrize(
