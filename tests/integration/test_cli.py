@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
 from tests import builders, invariants
 from tests.commands import answer, limits
+from tests.governance import variant
 
 AS_OF = str(builders.AS_OF)
 
@@ -139,6 +141,17 @@ def test_a_review_from_the_command_line(settings: Settings, conn: Connection, us
         assert "Traceback" not in done.stderr
     assert "nothing was changed now" in limits(settings, "review", "run", "--as-of", AS_OF).stderr
     invariants.check(conn)
+
+
+def test_a_recompute_that_may_not_be_applied_says_so_before(settings: Settings, users: None, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(variant(pack="mine").body)
+    shown = ("recompute", "1", "--reason", "x", "--as-of", AS_OF)
+    assert "the same command with --apply does it" in limits(settings, *shown).stderr
+    other = limits(settings, *shown, "--policy", str(file))
+    assert other.returncode == 0, other.stderr
+    assert "with --apply will be refused before this is mended: policy " in other.stderr
+    assert "is not approved" in other.stderr
 
 
 def test_what_a_list_of_reviews_leaves_out_is_said(settings: Settings, users: None) -> None:
