@@ -31,6 +31,9 @@ CATCH_UPS: dict[CatchUp, str] = {
 #: No schedule goes back behind it: time zones of the time before are guesses.
 EARLIEST = dt.date(1970, 1, 1)
 
+#: The database holds no first date and no holiday of a schedule after it (migration 0020).
+LATEST = dt.date(2199, 12, 31)
+
 #: How far ahead the next date is looked for: years of holidays may stand before it.
 HORIZON = dt.timedelta(days=3660)
 

@@ -23,6 +23,9 @@ bench = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Measure speed on this machine, and what made-up data show."
 )
 
+#: Users of a nightly review where neither --users nor --sizes says how many.
+_DEFAULT_USERS = 100_000
+
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
@@ -114,13 +117,18 @@ def season_command(
 
 @bench.command("nightly")
 def nightly_command(
-    users: Annotated[int, typer.Option(min=500, max=1_000_000_000, help="Made-up users.")] = 100_000,
+    users: Annotated[
+        int | None,
+        typer.Option(
+            min=500, max=1_000_000_000, help=f"Made-up users. Default: {_DEFAULT_USERS:,}.", show_default=False
+        ),
+    ] = None,
     months: Annotated[int, typer.Option(min=6, max=36, help="Whole months of cash flow of each.")] = 24,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes, and processes of the floor.")] = 2,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="The same seed makes the same users.")] = 1,
     sizes: Annotated[
         str | None,
-        typer.Option(metavar="N,N,...", help="Several numbers of users in place of one: what a user costs by size."),
+        typer.Option(metavar="N,N,...", help="Numbers of users, in place of --users: what a user costs by size."),
     ] = None,
     as_of: Annotated[
         str | None, common.date_option("--as-of", "The business date, before today (UTC). Default: the newest 15th.")
@@ -151,16 +159,21 @@ def nightly_command(
     from tasks.logs import set_up
 
     set_up("warning")  # standard output is for results
+    if json and markdown:
+        raise typer.BadParameter("--json and --markdown exclude each other; name one of them")
+    if sizes is not None and users is not None:
+        raise typer.BadParameter("--users and --sizes exclude each other; name one of them")
     date: Any = as_of
     date = date or measuring.usual_date(common.today())
     if date >= common.today():
         raise typer.BadParameter(
             f"--as-of {date}: the day after is reviewed too, so it must be before {common.today()}"
         )
+    chosen = [_DEFAULT_USERS if users is None else users] if sizes is None else _read_sizes(sizes)
     common.load_forecast()
     found = []
     with _ended_by_signals():
-        for size in _read_sizes(sizes) if sizes else [users]:
+        for size in chosen:
             run = measuring.Run(
                 size, months, workers, seed, date, lean=lean, packed_only=packed_only, keep=keep, sample=sample
             )
@@ -173,7 +186,7 @@ def nightly_command(
                 )
             )
     if json:
-        print_json({"sizes": [one.as_dict() for one in found]} if sizes else found[0].as_dict())
+        print_json({"sizes": [one.as_dict() for one in found]} if sizes is not None else found[0].as_dict())
     else:
         _print_nightly(found, markdown=markdown)
 

@@ -176,11 +176,18 @@ def list_reviews(
 ) -> None:
     """Reviews, newest first."""
     from limits.engine.story import review_dict
+    from limits.errors import NotFound
     from limits.store import reviews
     from limits.terminal import note, print_json, table
 
     with common.database() as database, database.connect("auditor", "limits review list") as conn:
-        rows = reviews.list_reviews(conn, limit=limit, schedule=schedule, recomputes=recomputes)
+        found = reviews.list_reviews(conn, limit=limit + 1, schedule=schedule, recomputes=recomputes)
+        rows = found[:limit]  # one more says whether that is all
+        if schedule is not None and not rows:
+            raise NotFound(
+                f"no review counts for a schedule {schedule!r}; `limits review list` shows the reviews, "
+                "`limits schedule list` the schedules"
+            )
         if json:
             print_json({"reviews": [review_dict(conn, row) for row in rows]})
             return
@@ -204,6 +211,8 @@ def list_reviews(
         ],
         numbers=("review", "users", "raised", "held", "lowered", "aside"),
     )
+    if len(found) > limit:
+        note(f"there are more than these {limit:,}: raise --limit, or name a --schedule")
 
 
 @review.command("show")
@@ -281,6 +290,7 @@ def _print_review(conn: Connection, row: ReviewRow) -> None:
             for e in reviews.exceptions(conn, row.review_id, limit=EXAMPLES)
         ],
         seen.quarantined + seen.skipped,
+        f"; limits review show {row.review_id} --json lists them all",
     )
 
 
@@ -301,14 +311,15 @@ def _print_reasons(rows: Sequence[tuple[tuple[int, int], int]]) -> None:
         say(f"  and {len(rows) - REASONS:,} more, of {rest:,} users; --json lists them all")
 
 
-def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int) -> None:
+def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int, where: str) -> None:
+    """The first users without a decision; ``where`` says where the others can be seen."""
     from limits.terminal import note, say, table
 
     if rows:
         say("  users without a decision")
         table(("user", "outcome", "reason", "detail"), [(str(user), *rest) for user, *rest in rows], numbers=("user",))
     if total > len(rows):
-        note(f"and {total - len(rows):,} more; `limits review show` with --json lists those of a review")
+        note(f"and {total - len(rows):,} more{where}")
 
 
 def _dry_run(
@@ -375,7 +386,7 @@ def _print_dry_run(run: DryRun) -> None:
     from limits.engine.story import foreseen_lines
     from limits.money import major, money
     from limits.store.log import reason_code
-    from limits.terminal import say, table
+    from limits.terminal import note, say, table
 
     say(f"A review as of {run.as_of} by policy {run.pack} would come to this; nothing was changed", strong=True)
     say(
@@ -408,7 +419,12 @@ def _print_dry_run(run: DryRun) -> None:
             ],
             numbers=("user", "before", "after", "change"),
         )
-    _print_exceptions([(e.user_id, e.outcome, e.reason, e.detail) for e in run.examples], run.quarantined + run.skipped)
+    aside = run.quarantined + run.skipped
+    _print_exceptions(
+        [(e.user_id, e.outcome, e.reason, e.detail) for e in run.examples], aside, "; a dry run names only the first"
+    )
+    if run.users == aside > 0:
+        note(f"nobody would be decided: all {aside:,} users would be set aside")
 
 
 def _count(number: int | None) -> str:

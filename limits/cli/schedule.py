@@ -153,7 +153,12 @@ def _option(name: str) -> Iterator[None]:
 
 def _read_holidays(given: list[Any] | None, file: Path | None) -> list[dt.date]:
     """The dates given by name and in a file, each once, in order. InputError names file and line."""
+    from limits.engine import scheduling
+
     dates: set[dt.date] = set(given or ())
+    for date in dates:
+        with _option("--holiday"):
+            scheduling.check_holiday(date)
     if file is not None:
         try:
             text = file.read_text(encoding="utf-8-sig")
@@ -164,9 +169,11 @@ def _read_holidays(given: list[Any] | None, file: Path | None) -> list[dt.date]:
             word = line.partition("#")[0].strip()
             if word:
                 try:
-                    dates.add(common.read_date(word))
-                except typer.BadParameter as error:
-                    raise InputError(f"{file}:{number}: {error.message}") from error
+                    date = common.read_date(word)
+                    scheduling.check_holiday(date)
+                except (typer.BadParameter, InputError) as error:
+                    raise InputError(f"{file}:{number}: {getattr(error, 'message', error)}") from error
+                dates.add(date)
     return sorted(dates)
 
 
@@ -231,7 +238,7 @@ def list_schedules(json: common.Json = False) -> None:
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    calendar = row["calendar"] + (f" -{len(row['holidays'])}" if row["holidays"] else "")
+    calendar = row["calendar"] + (f" but {len(row['holidays'])} holidays" if row["holidays"] else "")
     local, utc = _next(row)
     return (
         row["schedule"],

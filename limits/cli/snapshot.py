@@ -40,11 +40,14 @@ def list_snapshots(
     json: common.Json = False,
 ) -> None:
     """Snapshots, newest first."""
-    from limits.store import snapshots
+    from limits.store import reviews, snapshots
     from limits.terminal import note, print_json, table
 
     with common.database() as database, database.connect("auditor", "limits snapshot list") as conn:
-        found = snapshots.listing(conn, review_id=review, limit=limit)
+        if review is not None:
+            reviews.get(conn, review)  # a review that is not there is not one without snapshots
+        found = snapshots.listing(conn, review_id=review, limit=limit + 1)  # one more says whether that is all
+    more, found = len(found) > limit, found[:limit]
     if json:
         print_json({"snapshots": [_as_dict(s) for s in found]})
     elif not found:
@@ -52,6 +55,8 @@ def list_snapshots(
     else:
         columns = ("digest", "as of", "users", "bytes", "kept in", "last used", "reviews")
         table(columns, [_cells(s, ", ".join(map(str, s.review_ids or []))) for s in found], numbers=("users", "bytes"))
+        if more:
+            note(f"there are more than these {limit:,}: raise --limit, or name a --review")
 
 
 @snapshot.command("export")

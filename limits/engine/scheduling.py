@@ -8,7 +8,7 @@ import re
 import zoneinfo
 from typing import Any
 
-from limits.calendars import CALENDARS, CATCH_UPS, EARLIEST, Calendar, CatchUp, next_due
+from limits.calendars import CALENDARS, CATCH_UPS, EARLIEST, LATEST, Calendar, CatchUp, next_due
 from limits.engine.owing import missed, timetable
 from limits.errors import InputError
 from limits.store import policies, schedules
@@ -75,9 +75,17 @@ def check_zone(time_zone: str) -> None:
 
 
 def check_first(first: dt.date) -> None:
-    """InputError for a first date before there were time zones to speak of."""
+    """InputError for a first date before there were time zones to speak of, or later than a schedule can hold."""
     if first < EARLIEST:
         raise InputError(f"{first} lies before {EARLIEST}; name the date of the first review")
+    if first > LATEST:
+        raise InputError(f"{first} lies after {LATEST}; name the date of the first review")
+
+
+def check_holiday(date: dt.date) -> None:
+    """InputError for a holiday on which no schedule could owe a review, so that it must be a slip."""
+    if not EARLIEST <= date <= LATEST:
+        raise InputError(f"{date} is no holiday of a schedule: name one from {EARLIEST} to {LATEST}")
 
 
 def read_time(at: str) -> dt.time:

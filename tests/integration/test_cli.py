@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ from limits.settings import Settings, make_settings
 from limits.store.db import Connection, Database
 from tests import builders, invariants
 from tests.commands import answer, limits
+from tests.governance import variant
 
 AS_OF = str(builders.AS_OF)
 
@@ -138,6 +141,39 @@ def test_a_review_from_the_command_line(settings: Settings, conn: Connection, us
         assert "Traceback" not in done.stderr
     assert "nothing was changed now" in limits(settings, "review", "run", "--as-of", AS_OF).stderr
     invariants.check(conn)
+
+
+def test_a_recompute_that_may_not_be_applied_says_so_before(settings: Settings, users: None, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(variant(pack="mine").body)
+    shown = ("recompute", "1", "--reason", "x", "--as-of", AS_OF)
+    assert "the same command with --apply does it" in limits(settings, *shown).stderr
+    other = limits(settings, *shown, "--policy", str(file))
+    assert other.returncode == 0, other.stderr
+    assert "with --apply will be refused before this is mended: policy " in other.stderr
+    assert "is not approved" in other.stderr
+
+
+def test_what_a_list_of_reviews_leaves_out_is_said(settings: Settings, users: None) -> None:
+    for schedule in ("one", "two"):
+        answer(settings, "review", "run", "--as-of", AS_OF, "--schedule", schedule)
+    short = limits(settings, "review", "list", "--limit", "1")
+    assert short.returncode == 0 and "there are more than these 1: raise --limit" in short.stderr
+    assert "more" not in limits(settings, "review", "list", "--limit", "2").stderr
+    assert len(answer(settings, "review", "list", "--limit", "1")["reviews"]) == 1
+    unknown = limits(settings, "review", "list", "--schedule", "three")
+    assert unknown.returncode == 2
+    assert_one_sentence(unknown.stderr, "no review counts for a schedule 'three'; `limits review list`")
+
+
+def test_a_dry_run_that_decides_nobody_says_so(settings: Settings, users: None) -> None:
+    answer(settings, "review", "run", "--as-of", AS_OF)
+    earlier = str(builders.AS_OF - dt.timedelta(days=1))
+    tried = limits(settings, "review", "run", "--as-of", earlier, "--schedule", "other", "--dry-run")
+    assert tried.returncode == 0, tried.stderr
+    assert "nobody would be decided: all 4 users would be set aside" in tried.stderr
+    whole = limits(settings, "review", "run", "--as-of", AS_OF, "--schedule", "other", "--dry-run")
+    assert "nobody" not in whole.stderr
 
 
 @pytest.mark.parametrize(

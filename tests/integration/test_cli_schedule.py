@@ -48,7 +48,7 @@ def test_a_schedule_says_when_it_runs_next(settings: Settings, conn: Connection,
     shown = limits(settings, "schedule", "show", "nightly").stdout
     assert "next       2099-01-02 08:00 Asia/Shanghai, which is 2099-01-02 00:00 UTC" in shown
     listed = limits(settings, "schedule", "list").stdout
-    assert "weekdays -3" in listed
+    assert "weekdays but 3 holidays" in listed
     assert limits(settings, "schedule", "holidays", "nightly", "--remove", "2099-01-01").returncode == 0
     assert answer(settings, "schedule", "show", "nightly")["next"]["business_date"] == "2099-01-01"
 
@@ -178,6 +178,10 @@ def test_a_schedule_is_suggested_with_a_policy_that_may_decide(
         (["add", "x", "--holiday", "soon"], 2, "'soon' is not a date"),
         (["add", "x", "--holidays", "nowhere.txt"], 2, "cannot read nowhere.txt"),
         (["add", "x", "--from", "0001-01-01"], 2, "lies before 1970-01-01"),
+        (["add", "x", "--from", "2200-01-01"], 2, "lies after 2199-12-31"),
+        (["add", "x", "--holiday", "9999-12-31"], 2, "9999-12-31 is no holiday of a schedule"),
+        (["set", "weekdays", "--from", "9999-12-31"], 2, "lies after 2199-12-31"),
+        (["holidays", "weekdays", "--holiday", "2200-01-01"], 2, "name one from 1970-01-01 to 2199-12-31"),
         (["show", "x"], 2, "there is no schedule 'x'"),
         (["run", "x"], 2, "there is no schedule 'x'"),
         (["holidays", "x", "--holiday", "2026-12-25"], 2, "there is no schedule 'x'"),
@@ -213,3 +217,7 @@ def test_a_file_of_holidays_is_read_to_the_line(settings: Settings, tmp_path: Pa
     done = limits(settings, "schedule", "add", "x", "--holidays", str(file))
     assert done.returncode == 2
     assert_one_sentence(done.stderr, f"{file}:2: '26.12.2026' is not a date; write it YYYY-MM-DD")
+    file.write_text("2026-12-25\n\n2206-12-26  # a slip\n")
+    done = limits(settings, "schedule", "add", "x", "--holidays", str(file))
+    assert done.returncode == 2
+    assert_one_sentence(done.stderr, f"{file}:3: 2206-12-26 is no holiday of a schedule")

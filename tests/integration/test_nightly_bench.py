@@ -280,6 +280,9 @@ def test_a_whole_run_prints_its_figures_and_leaves_nothing(database: Database, c
     [
         (("--sizes", "10000,x"), "write numbers of at least 500"),
         (("--sizes", "100"), "write numbers of at least 500"),
+        (("--sizes", ""), "write numbers of at least 500"),
+        (("--sizes", "1000,2000", "--users", "5000"), "--users and --sizes exclude each other"),
+        (("--json", "--markdown"), "--json and --markdown exclude each other"),
         (("--as-of", "2999-01-01"), "must be before"),
         (("--users", "999999999"), "GB are needed"),
         (("--users", "999999999", "--packed-only"), "GB are needed"),

@@ -336,6 +336,8 @@ def test_an_auditor_lists_and_exports(
     name = snapshots.store(conn, review, 0, PORTFOLIO)
     code, out, _ = limits("snapshot", "list", "--review", str(review))
     assert code == 0 and name.hex() in out and "database" in out
+    code, out, err = limits("snapshot", "list", "--review", str(review + 1))
+    assert (code, out) == (2, "") and f"there is no review {review + 1}; `limits review list`" in err
     target = tmp_path / "s.parquet"
     code, _, err = limits("snapshot", "export", name.hex(), "--out", str(target))
     assert code == 0 and name.hex() in err
