@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from limits.store.db import TROUBLE, Connection, Database
 from tasks import jobs
 from tasks.app import Context, make_app
 from tasks.heart import Heart
+from tasks.intake import is_wake_up
 from tasks.logs import set_up
 from tasks.pool import TaskPool
 from tasks.sweep import sweep
@@ -33,7 +35,10 @@ SHUTDOWN_SECONDS = 20.0
 
 
 class _Consumer(consumer.Consumer):
-    """Celery's, without the 28 queues for messages with an ETA that it makes beside a quorum queue: none has one."""
+    """Celery's, for wake-ups alone.
+
+    Without the 28 queues for messages with an ETA that it makes beside a quorum queue: none has one.
+    """
 
     class Blueprint(consumer.Consumer.Blueprint):
         """The steps of a consumer's start."""
@@ -41,6 +46,19 @@ class _Consumer(consumer.Consumer):
         default_steps = [  # noqa: RUF012  as Celery has it
             step for step in consumer.Consumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
         ]
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """What is done with each message: one that is no wake-up goes no further."""
+        handle = super().create_task_handler(*args, **kwargs)
+
+        def take(message: Any) -> None:
+            if is_wake_up(message):
+                handle(message)
+                return
+            log.warning("message that is no wake-up removed", headers=repr(message.headers)[:200])
+            message.reject_log_error(log, self.connection_errors)
+
+        return take
 
 
 def cores() -> int:

@@ -1,7 +1,7 @@
 """What the schedules owe at an instant: reviews of the dates that have come, and a record of those passed over.
 
 The truth is in the database: a date is settled once it has a review or stands among the passed
-dates. The unique key of a review's row decides between clocks that race; a lock per schedule
+dates. The unique key of a review's row decides between clocks that race; a lock, which one at a time has,
 keeps them from reviewing a date that another one passes over at the same time.
 """
 
@@ -97,7 +97,7 @@ def owe_due(
     if schedule.paused or not missed(conn, schedule, now=now, since=since):
         return Owed()
     with conn.transaction():
-        schedules.lock(conn, schedule.schedule)
+        schedules.lock(conn)
         dates = missed(conn, schedule, now=now, since=since)  # somebody else may have been quicker
         owed = _settle(conn, schedule, dates, actor=actor, most=most) if dates else Owed()
     if owed.passed:
@@ -172,7 +172,7 @@ def run_schedule(
 def _settle_through(conn: Connection, schedule: Schedule, date: dt.date, *, now: dt.datetime, actor: str) -> None:
     """Settles what was missed before a date, and owes the date itself."""
     with conn.transaction():
-        schedules.lock(conn, schedule.schedule)
+        schedules.lock(conn)
         earlier = [one for one in missed(conn, schedule, now=now) if one < date]
         owed = _settle(conn, schedule, [*earlier, date], actor=actor, most=len(earlier) + 1)
         if owed.refused is not None:
@@ -180,7 +180,7 @@ def _settle_through(conn: Connection, schedule: Schedule, date: dt.date, *, now:
 
 
 def _settle(conn: Connection, schedule: Schedule, dates: Sequence[dt.date], *, actor: str, most: int) -> Owed:
-    """Settles dates, oldest first and at least one, inside the transaction that holds the schedule's lock."""
+    """Settles dates, oldest first and at least one, inside the transaction that holds the lock of schedules."""
 
     def pass_over(passed: Sequence[dt.date], reason: schedules.Reason, detail: str) -> None:
         schedules.pass_over(conn, schedule.schedule, passed, reason=reason, detail=detail, actor=actor)

@@ -34,7 +34,7 @@ def change(
     """
     before = schedules.get(conn, name)
     with conn.transaction():
-        schedules.lock(conn, name)  # no clock owes a date of the changed schedule before this is through
+        schedules.lock(conn)  # no clock owes a date of the changed schedule before this is through
         schedules.set_schedule(
             conn, name, pack=pack, run_at=run_at, time_zone=time_zone, starts_on=starts_on, calendar=calendar,
             catch_up=catch_up,

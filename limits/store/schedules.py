@@ -140,9 +140,9 @@ def now(conn: Connection) -> dt.datetime:
     return found
 
 
-def lock(conn: Connection, schedule: str) -> None:
-    """Until the transaction ends nobody else says what becomes of the dates of the schedule."""
-    conn.execute(query("schedule_lock"), {"schedule": schedule})
+def lock(conn: Connection) -> None:
+    """Until the transaction ends nobody else says what becomes of the dates of schedules."""
+    conn.execute(query("schedule_lock"))
 
 
 def unsettled(conn: Connection, schedule: str, dates: Sequence[dt.date]) -> list[dt.date]:

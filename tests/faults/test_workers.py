@@ -225,6 +225,13 @@ def test_two_schedulers_and_three_workers(database: Database, settings: Settings
     assert_everybody_once(conn, row.review_id)
 
 
+#: What a message of ours never says, and Celery would believe: some of it ended the worker.
+FORGED_HEADERS: list[dict[str, Any]] = [
+    {"timelimit": 5}, {"timelimit": ["a", "b"]}, {"timelimit": [0.001, None]}, {"eta": "garbage"},
+    {"expires": {"a": 1}}, {"retries": "x"}, {"stamped_headers": 5}, {"called_directly": True}, {"id": "x" * 100_000},
+]  # fmt: skip
+
+
 def test_messages_may_be_forged_unknown_doubled_and_late(
     database: Database, settings: Settings, conn: Connection
 ) -> None:
@@ -258,6 +265,12 @@ def test_messages_may_be_forged_unknown_doubled_and_late(
         encoded = {**odd, "properties": {"delivery_tag": "a", "delivery_info": {}, "body_encoding": "base64"}}
         for raw in ({}, [], "text", {"properties": {}}, {"body": 5, "properties": {"delivery_tag": "x"}}, odd, encoded):
             conn.execute("SELECT pgmq.send('limits', %s::jsonb)", (json.dumps(raw),))
+    for headers in FORGED_HEADERS:
+        app.send_task(WORK, args=[row.review_id], headers=headers)
+    app.send_task(WORK, args=[row.review_id], chain=[{"task": WORK, "args": [1], "kwargs": {}, "options": {}}])
+    app.send_task(WORK, args=["x" * 20_000])
+    for name in ("celery.map", "celery.chord_unlock", "celery.backend_cleanup"):
+        app.send_task(name, args=[row.review_id])
     for _ in range(8):
         wake(app, row.review_id, 3)
     with started(settings, ("worker",)) as (worker,):

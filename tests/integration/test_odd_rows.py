@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from limits import engine
+from limits.entry import NONE
 from limits.errors import ApprovalRefused
+from limits.reasons import Reason
 from limits.settings import Settings
 from limits.store import gates, policies, record, reviews, schedules
 from limits.store.db import Connection, Database, Role
@@ -76,6 +78,18 @@ def _add_schedule(conn: Connection) -> None:
     conn.execute(
         "INSERT INTO limits.schedules (schedule, pack, starts_on) VALUES ('nightly', 'standard', '2026-01-01')"
     )
+
+
+def test_who_may_only_connect_keeps_no_review_from_being_owed(conn: Connection, login: Login) -> None:
+    """An advisory lock can be taken and kept by anybody, so none is waited for."""
+    _add_schedule(conn)
+    stranger = login("limits_test_one", "console")
+    worker = login("limits_test_two", "worker")
+    worker.execute("SET lock_timeout = '2s'")
+    stranger.execute("SELECT pg_advisory_lock(hashtextextended('limits.schedule nightly', 0))")
+    schedule = schedules.get(conn, "nightly")
+    owed = engine.owe_due(worker, schedule, now=schedules.now(conn), actor="scheduler")
+    assert [row.schedule for row in owed.reviews] == ["nightly"]
 
 
 def _ask(database: Database, settings: Settings, schedule: str = "nightly") -> ReviewRow:
@@ -187,9 +201,12 @@ def test_what_the_database_refuses_is_said_and_tried_again(
     invariants.check(conn)
 
 
-ROW = """1, 500000, {after}, 0, {binding}, {bits}, {ceilings}::bigint[], {after}, 0, 1, 1, 1, {method}, {months},
-         0, NULL, NULL, 0, NULL, {consent}"""
-HONEST = {"after": 600_000, "binding": 0, "bits": 0, "ceilings": "'{600000}'", "method": 0, "months": 12, "consent": 0}
+ROW = """1, 500000, {after}, 0, {binding}, {bits}, {ceilings}::bigint[], {after}, 0, {p10}, {p50}, 1, {method},
+         {months}, 0, NULL, NULL, 0, NULL, {consent}"""
+HONEST = {
+    "after": 600_000, "binding": 0, "bits": 0, "ceilings": "'{600000}'", "p10": 1, "p50": 1, "method": 0, "months": 12,
+    "consent": 0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -202,6 +219,10 @@ HONEST = {"after": 600_000, "binding": 0, "bits": 0, "ceilings": "'{600000}'", "
         {"method": 99},
         {"months": 9999},
         {"ceilings": "'{{600000}}'"},
+        {"bits": 1 << len(Reason)},
+        {"ceilings": f"array_fill(600000::bigint, ARRAY[{len(Reason) + 1}])"},
+        {"p10": f"'{NONE}'::bigint"},
+        {"p50": f"'{NONE}'::bigint"},
     ],
     ids=str,
 )
@@ -219,13 +240,16 @@ def test_a_decision_says_nothing_that_the_product_does_not_know(
             ).fetchone()
             assert begun is not None
             builders.keep_snapshot(one, begun[0])
+            made = builders.decision(row)
             one.execute(
-                f"""SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('m'), sha256('r'),
-                                                         ARRAY[{builders.decision(row)}])""".encode(),
+                f"""SELECT * FROM limits.apply_decisions(%s, 0, 1, 'x', 'CNY', sha256('x'), sha256('m'),
+                                                         {builders.root(made)}, ARRAY[{made}])""".encode(),
                 begun,
             )
 
     with pytest.raises(psycopg.Error, match="contradicts itself") as refused:
         decide(1, ROW.format(**(HONEST | change)))
     assert refused.value.sqlstate == "LM003"
-    decide(2, ROW.format(**HONEST))
+    every = {"bits": (1 << len(Reason)) - 1, "ceilings": f"array_fill(600000::bigint, ARRAY[{len(Reason)}])"}
+    decide(2, ROW.format(**(HONEST | every)))
+    invariants.check(conn)
