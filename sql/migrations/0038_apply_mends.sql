@@ -1,4 +1,4 @@
--- depends: 0035_log_indexes
+-- depends: 0037_marks_by_index
 -- What is applied: by a worker, where a review is of a schedule; on what is true now; to nobody who was put aside; and in
 -- words and numbers that the sealer can sign and everybody can read. An entry is for ever, and so would a wrong one be.
 
