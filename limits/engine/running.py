@@ -6,10 +6,9 @@ and goes on from there; nothing else is remembered between two chunks.
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,7 +36,7 @@ from limits.errors import (
 from limits.policy import Policy, parse_policy
 from limits.risk import Scorecard
 from limits.settings import Settings
-from limits.store import approvals, challengers, policies, record, reviews, risk_models
+from limits.store import approvals, challengers, policies, record, reviews, risk_models, workers
 from limits.store.challengers import Challenger
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.failpoints import reach
@@ -86,7 +85,7 @@ def work(
         try:
             if reviews.plan(line.conn, review_id, shard_users=settings.shard_users) == "planned":
                 log.info("review planned", review_id=review_id)
-                wake(review_id, reviews.progress(line.conn, review_id).shards - 1)
+                wake(review_id, _wanted(line.conn, review_id))
             row = reviews.find(line.conn, review_id)
             if row is None:
                 log.warning("message for an unknown review ignored", review_id=review_id)
@@ -133,22 +132,17 @@ def _work_shards(
         return stop() or time.monotonic() > until
 
     shards = users = 0
-    pauses = iter(PAUSES)
+    looks = 0  # in vain, one after the other
     with LeaseKeeper(database, settings) as keeper:
         while not enough():
             lease = reviews.lease(line.conn, row.review_id, worker=worker, seconds=settings.lease_seconds)
             reach("leased")
             if lease is None:
-                # What is over adds up, or nothing more is applied: with a clock this was done long ago.
-                reconcile_owed(line.conn)
-                if gate.advance(line.conn, row):
-                    reach("gate.advanced")
-                    wake(row.review_id, reviews.progress(line.conn, row.review_id).shards - 1)
-                    continue
-                if _paused(line.conn, row.review_id, pauses):
-                    continue
-                return Worked("busy", shards, users)
-            pauses = iter(PAUSES)
+                looks = _look_for_more(line.conn, row, wake, looks)
+                if looks > len(PAUSES):
+                    return Worked("busy", shards, users)
+                continue
+            looks = 0
             keeper.hold(lease)
             try:
                 run = run_shard(Task(settings, line, lease, row, policy, keeper, tried, model, enough))
@@ -178,16 +172,29 @@ def _work_shards(
     return Worked("more", shards, users)
 
 
-def _paused(conn: Connection, review_id: int, pauses: Iterator[float]) -> bool:
-    """Waits a little where others hold what is left of a review's stage; False when there were looks enough."""
-    pause = next(pauses, None)
-    if pause is None:
-        return False
-    if reviews.others_at_it(conn, review_id):
-        time.sleep(pause)
-    else:  # what they held may have come free since it was looked for: one look more, the last
-        collections.deque(pauses, maxlen=0)
-    return True
+def _look_for_more(conn: Connection, row: ReviewRow, wake: Callable[[int, int], None], looks: int) -> int:
+    """Where there is nothing to lease: takes the review a step further, or waits a little for others who are at it.
+
+    Gives how many looks were in vain, one after the other; more than there are pauses when that was enough.
+    """
+    if not looks:
+        # What is over adds up, or nothing more is applied: with a clock this was done long ago.
+        reconcile_owed(conn)
+    if gate.advance(conn, row):
+        reach("gate.advanced")
+        wake(row.review_id, _wanted(conn, row.review_id))
+        return 0
+    if looks < len(PAUSES) and not reviews.others_at_it(conn, row.review_id):
+        return len(PAUSES)  # what they held may have come free since it was looked for: one look more
+    if looks < len(PAUSES):
+        time.sleep(PAUSES[looks])
+    return looks + 1
+
+
+def _wanted(conn: Connection, review_id: int) -> int:
+    """How many more workers would find something to do, as far as there are any."""
+    shards, processes = reviews.progress(conn, review_id).shards, workers.processes(conn)
+    return min(shards, processes or shards) - 1
 
 
 def _put_down(conn: Connection, lease: Lease, row: ReviewRow, error: LimitsError) -> Literal["over", "waits"]:

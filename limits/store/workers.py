@@ -61,6 +61,12 @@ def list_workers(conn: Connection, kind: Kind | None = None, *, max_age: float |
         return cursor.execute(query("worker_list"), {"kind": kind, "max_age": max_age}).fetchall()
 
 
+def processes(conn: Connection) -> int:
+    """How many processes the workers that are alive have, by what they say; 0 where none is known."""
+    with conn.cursor(row_factory=scalar_row) as cursor:
+        return int(cursor.execute(query("worker_processes"), {"max_age": ALIVE_SECONDS}).fetchone() or 0)
+
+
 def lead(conn: Connection) -> bool:
     """Whether this connection leads the clock: the lock is held as long as the connection lives."""
     with conn.cursor(row_factory=scalar_row) as cursor:
