@@ -119,9 +119,7 @@ def season_command(
 def nightly_command(
     users: Annotated[
         int | None,
-        typer.Option(
-            min=500, max=1_000_000_000, help=f"Made-up users. Default: {_DEFAULT_USERS:,}.", show_default=False
-        ),
+        typer.Option(min=500, max=10**9, help=f"Made-up users. Default: {_DEFAULT_USERS:,}.", show_default=False),
     ] = None,
     months: Annotated[int, typer.Option(min=6, max=36, help="Whole months of cash flow of each.")] = 24,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Worker processes, and processes of the floor.")] = 2,
@@ -161,15 +159,13 @@ def nightly_command(
     set_up("warning")  # standard output is for results
     if json and markdown:
         raise typer.BadParameter("--json and --markdown exclude each other; name one of them")
-    if sizes is not None and users is not None:
-        raise typer.BadParameter("--users and --sizes exclude each other; name one of them")
+    chosen = _chosen(users, sizes)
     date: Any = as_of
     date = date or measuring.usual_date(common.today())
     if date >= common.today():
         raise typer.BadParameter(
             f"--as-of {date}: the day after is reviewed too, so it must be before {common.today()}"
         )
-    chosen = [_DEFAULT_USERS if users is None else users] if sizes is None else _read_sizes(sizes)
     common.load_forecast()
     found = []
     with _ended_by_signals():
@@ -270,6 +266,15 @@ def web_command(
 def _start_web(settings: Settings, output: Path) -> subprocess.Popen[bytes]:
     """`limits web` with the settings of the benchmark, as anybody would start it."""
     return _start(settings, output, "web")
+
+
+def _chosen(users: int | None, sizes: str | None) -> list[int]:
+    """Numbers of users to measure, one after the other. BadParameter for two answers to one question."""
+    if sizes is None:
+        return [_DEFAULT_USERS if users is None else users]
+    if users is not None:
+        raise typer.BadParameter("--users and --sizes exclude each other; name one of them")
+    return _read_sizes(sizes)
 
 
 def _read_sizes(text: str) -> list[int]:

@@ -70,6 +70,7 @@ def made(server_url: str, template: str, scratch: Path) -> Iterator[World]:
         forging.unguard(conn)
         yield World(conn, log, folder, spare)
     execute(server_url, sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+    shutil.rmtree(scratch / name)  # the process that has run these tests may be given more of them
 
 
 def _part_of(conn: Connection, path: Path) -> None:
