@@ -27,6 +27,7 @@ _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 def check(conn: Connection, review_id: int) -> None:
     """LimitsError that names what does not hold, with how often."""
     found = conn.execute(query("bench_check"), {"review_id": review_id}).fetchall()
+    assert found, "each rule is one row, kept or not"
     lines = 0
     for first, last in _ranges(conn, review_id):
         counted = conn.execute(query("bench_check_lines"), {"first": first, "last": last}).fetchone()
