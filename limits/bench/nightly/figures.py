@@ -46,7 +46,7 @@ class Nightly:
     mode: str
     left_out: list[str]
     load_seconds: float
-    pack_seconds: float | None
+    pack_seconds: float
     first: Review
     floor: Floor
     again: Review
@@ -152,10 +152,11 @@ class Nightly:
                 (f"a loop over users, times {self.workers} processes", f"{naive:.1f}"),
                 ("times faster than that", f"{self.speedup_vs_naive:,.0f}"),
             ]
-        found.append(("loading the users, seconds", f"{self.load_seconds:.0f}"))
-        if self.pack_seconds is not None:
-            found.append(("packing all of them, seconds", f"{self.pack_seconds:.1f}"))
-        return found
+        return [
+            *found,
+            ("loading the users, seconds", f"{self.load_seconds:.0f}"),
+            ("packing all of them, seconds", f"{self.pack_seconds:.1f}"),
+        ]
 
     def heading(self) -> str:
         """What was measured, and where."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import importlib
-import importlib.util
 import os
 import platform
 import time
@@ -20,6 +18,7 @@ from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
 from limits.bench.nightly.running import Start
 from limits.settings import Settings
+from limits.store import packing
 from limits.store.db import Database, open_database
 from limits.store.health import server
 from limits.store.queries import query
@@ -132,7 +131,7 @@ def _quietly(bar: Bar, what: str) -> Iterator[None]:
         yield
 
 
-def _load(database: Database, run: Run, bar: Bar) -> tuple[float, float | None]:
+def _load(database: Database, run: Run, bar: Bar) -> tuple[float, float]:
     """Seconds of loading the users, and of packing them."""
     with bar(f"loading {run.users:,} users") as progress:
         if run.packed_only:
@@ -141,11 +140,8 @@ def _load(database: Database, run: Run, bar: Bar) -> tuple[float, float | None]:
     return load_seconds, _pack(database, run.as_of, bar)
 
 
-def _pack(database: Database, as_of: dt.date, bar: Bar) -> float | None:
-    """Packs everybody beforehand, as the nights before would have; None where the engine packs nobody."""
-    if importlib.util.find_spec("limits.store.packing") is None:
-        return None
-    packing = importlib.import_module("limits.store.packing")
+def _pack(database: Database, as_of: dt.date, bar: Bar) -> float:
+    """Packs everybody beforehand, as the nights before would have; seconds."""
     began = time.monotonic()
     with bar("packing") as progress, database.connect("worker", "limits bench") as conn:
         packing.refresh(conn, as_of, progress=progress)
