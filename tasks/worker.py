@@ -123,7 +123,7 @@ def run_worker(database: Database, settings: Settings, *, concurrency: int | Non
     signals.worker_shutting_down.connect(stop, weak=False)
     signals.setup_logging.connect(keep_logging, weak=False)
     signals.worker_process_init.connect(jobs.leave_in_order, weak=False)
-    heart = Heart(context, "worker", doing=f"{count} processes", also=sweep_too)
+    heart = Heart(context, "worker", doing=workers.with_processes(count), also=sweep_too)
     with heart:
         worker = app.Worker(
             concurrency=count,

@@ -61,6 +61,11 @@ def list_workers(conn: Connection, kind: Kind | None = None, *, max_age: float |
         return cursor.execute(query("worker_list"), {"kind": kind, "max_age": max_age}).fetchall()
 
 
+def with_processes(count: int) -> str:
+    """What a worker says that it is doing; ``processes`` reads it."""
+    return f"{count} processes"
+
+
 def processes(conn: Connection) -> int:
     """How many processes the workers that are alive have, by what they say; 0 where none is known."""
     with conn.cursor(row_factory=scalar_row) as cursor:
