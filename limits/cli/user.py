@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,8 +10,7 @@ from limits.cli import common, override, score
 
 if TYPE_CHECKING:
     from limits.engine.reference import Comparison
-    from limits.settings import Settings
-    from limits.store.db import Connection, Database
+    from limits.store.db import Connection
     from limits.store.log import LogEntry
     from limits.store.persons import Erasure
 
@@ -40,6 +38,7 @@ def recompute_command(
 ) -> None:
     """Decide one user as a review would: shown first, applied with --apply."""
     from limits import engine, explanation
+    from limits.engine import in_force
     from limits.settings import get_settings
     from limits.terminal import note, print_json
 
@@ -60,7 +59,10 @@ def recompute_command(
             key=key,
             policy=policy,
         )
-        refused = "" if apply or json else _why_not_applied(database, settings, policy, made.entry.as_of)
+        refused = ""
+        if not (apply or json):
+            with database.connect("operations", "limits recompute") as conn:
+                refused = in_force.why_not_applied(conn, policy or settings.policy, made.entry.as_of)
     if json:
         risk = {} if made.applied else score.as_dict(made.score)
         print_json({**made.entry.as_dict(), **risk, "applied": made.applied, "repeated": made.repeated})
@@ -76,24 +78,6 @@ def recompute_command(
         note(f"nothing was changed; the same command with --apply will be refused before this is mended: {refused}")
     else:
         note("nothing was changed; the same command with --apply does it")
-
-
-def _why_not_applied(database: Database, settings: Settings, policy: str | None, as_of: dt.date) -> str:
-    """Why no decision by the policy may be applied as of a date; empty where one may."""
-    from limits import engine
-    from limits.errors import PolicyError, PolicyNotApproved
-    from limits.store import approvals
-
-    with database.connect("operations", "limits recompute") as conn:
-        try:
-            chosen = engine.policy_for(policy or settings.policy, as_of)
-            approvals.require_policy(conn, chosen)
-        except (PolicyError, PolicyNotApproved) as error:
-            return str(error)
-        found = approvals.in_force(conn, chosen.pack, as_of)
-    if found is not None and bytes(found) == chosen.policy_hash:
-        return ""
-    return f"the policy of pack {chosen.pack} that is approved and in force on {as_of} is another one; name its file"
 
 
 def explain_command(

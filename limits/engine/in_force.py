@@ -1,4 +1,4 @@
-"""Which policies decide today: of each schedule that of its pack, where it is approved."""
+"""Which policies decide today: of each schedule that of its pack, where it is approved; and why another one may not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from limits.engine.asking import policy_for
-from limits.errors import LimitsError, PolicyError
+from limits.errors import LimitsError, PolicyError, PolicyNotApproved
 from limits.policy import Policy, parse_policy
 from limits.settings import Settings
 from limits.store import approvals, policies, schedules
@@ -41,6 +41,19 @@ def _standing(conn: Connection, schedule: str | None, pack: str, on: dt.date) ->
     except LimitsError as error:
         return Standing(schedule, pack, policy, str(error))
     return Standing(schedule, pack, policy)
+
+
+def why_not_applied(conn: Connection, pack: str, on: dt.date) -> str:
+    """Why no decision by the policy of a pack (name, file or folder) may be applied as of a date; empty: one may."""
+    try:
+        policy = policy_for(pack, on)
+        approvals.require_policy(conn, policy)
+    except (PolicyError, PolicyNotApproved) as error:
+        return str(error)
+    found = approvals.in_force(conn, policy.pack, on)
+    if found is not None and bytes(found) == policy.policy_hash:
+        return ""
+    return f"the policy of pack {policy.pack} that is approved and in force on {on} is another one; name its file"
 
 
 def beside(conn: Connection, settings: Settings, policy: Policy, on: dt.date) -> Policy | None:
