@@ -6,7 +6,7 @@ slip of the pen, a feed of income that broke overnight. What gives that away is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from limits.policy import ALL_BPS, Breakers
@@ -97,6 +97,10 @@ class Bound:
         """Whether its share is exceeded."""
         return self.part * ALL_BPS > self.whole * self.bps
 
+    def exceeds(self, other: Bound) -> bool:
+        """Whether the share is greater than the other's; exact."""
+        return self.part * other.whole > other.part * self.whole
+
     @property
     def found(self) -> str:
         """What was found, as a share."""
@@ -122,11 +126,17 @@ def bounds(rules: Breakers, counts: Counts) -> tuple[Bound, ...]:
 
 def in_words(rules: Breakers, counts: Counts) -> str:
     """What trips, with what was found and what is let through, in one line; empty: nothing."""
-    return "; ".join(
-        f"{bound.words}: {_share(bound.part, bound.whole)}, more than {bound.most}"
-        for bound in bounds(rules, counts)
-        if bound.trips
-    )
+    return _in_words(bound for bound in bounds(rules, counts) if bound.trips)
+
+
+def further_in_words(rules: Breakers, counts: Counts, let_through: Counts) -> str:
+    """As ``in_words``, of what trips and goes further than in a review that was let through, by a person perhaps."""
+    before = {bound.name: bound for bound in bounds(rules, let_through)}
+    return _in_words(bound for bound in bounds(rules, counts) if bound.trips and bound.exceeds(before[bound.name]))
+
+
+def _in_words(tripping: Iterable[Bound]) -> str:
+    return "; ".join(f"{one.words}: {_share(one.part, one.whole)}, more than {one.most}" for one in tripping)
 
 
 def _shares(rules: Breakers, counts: Counts) -> Iterator[tuple[str, int, int, int]]:

@@ -136,6 +136,14 @@ class DecidedTooLongAgo(LimitsError):
     """The users have moved on since they were decided; nothing was written."""
 
 
+class BreakerTripped(LimitsError):
+    """A review would do more than was let through; nothing was written. ``figures``: what it would come to."""
+
+    def __init__(self, message: str, figures: dict[str, int]) -> None:
+        super().__init__(message)
+        self.figures = figures
+
+
 class KeyReused(InputError):
     """An idempotency key that was used before, for something else."""
 

@@ -58,27 +58,41 @@ class Decided:
         """The input digest of the decisions: sha256 of the snapshot."""
         return snapshots.digest(self.snapshot)
 
-    def tally(self) -> dict[str, int]:
-        """What was decided, for the gate: users, and sums of limits in minor units.
+    def tally(self, aside: Sequence[ReviewException] = ()) -> dict[str, int]:
+        """What was decided, for the gate: users, those put aside too, and sums of limits in minor units.
 
         before, after: of the limits now and of what becomes the limit at once; wished: of what the
         engine decided, offers and announced changes included.
         """
         made, effect = self.decisions, self.dispositions
-        outcomes = [exception.outcome for exception in self.exceptions]
-        return {
-            "users": len(made) + len(outcomes),
-            "raised": int((made.limit_after > made.limit_before).sum()),
-            "lowered": int((made.limit_after < made.limit_before).sum()),
-            "waiting": int((effect.disposition != 0).sum()),
-            "fallback": int((made.reason_bits >> Reason.MODEL_FELL_BACK & 1).sum()),
-            "quarantined": outcomes.count("quarantined"),
-            "skipped": outcomes.count("skipped"),
-            "before": int(made.limit_before.sum()),
-            "after": int(effect.limit_after.sum()),
-            "wished": int(made.limit_after.sum()),
-            "greatest_raise_bps": _greatest_raise(made.limit_before, made.limit_after),
-        }
+        found = tally_of(made.limit_before, effect.limit_after, made.limit_after, made.reason_bits)
+        found["waiting"] = int((effect.disposition != 0).sum())
+        return with_exceptions(found, [*self.exceptions, *aside])
+
+
+def tally_of(before: Int, after: Int, wished: Int, reason_bits: Int) -> dict[str, int]:
+    """The tally of decisions (n,) but for those that wait; no exceptions."""
+    return {
+        "users": len(before),
+        "raised": int((wished > before).sum()),
+        "lowered": int((wished < before).sum()),
+        "fallback": int((reason_bits >> Reason.MODEL_FELL_BACK & 1).sum()),
+        "before": int(before.sum()),
+        "after": int(after.sum()),
+        "wished": int(wished.sum()),
+        "greatest_raise_bps": _greatest_raise(before, wished),
+    }
+
+
+def with_exceptions(tally: dict[str, int], exceptions: Sequence[ReviewException]) -> dict[str, int]:
+    """The tally with users who got no decision."""
+    outcomes = [exception.outcome for exception in exceptions]
+    return {
+        **tally,
+        "users": tally["users"] + len(outcomes),
+        "quarantined": outcomes.count("quarantined"),
+        "skipped": outcomes.count("skipped"),
+    }
 
 
 def _greatest_raise(before: Int, after: Int) -> int:

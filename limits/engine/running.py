@@ -22,6 +22,7 @@ from limits.engine.reconciling import reconcile_owed
 from limits.engine.scoring import fitting
 from limits.engine.shards import Task, run_shard
 from limits.errors import (
+    BreakerTripped,
     DecidedTooLongAgo,
     KillSwitchEngaged,
     LeaseLost,
@@ -49,7 +50,9 @@ log = structlog.get_logger()
 PAUSES = (0.02, 0.04, 0.08, 0.16, 0.32)
 
 #: What keeps a shard from going on that neither another try nor another worker would mend.
-_STOPPED = (PolicyNotApproved, ReviewRefused, KillSwitchEngaged, DecidedTooLongAgo, PartDamaged, SnapshotError)
+_STOPPED = (
+    PolicyNotApproved, ReviewRefused, KillSwitchEngaged, DecidedTooLongAgo, BreakerTripped, PartDamaged, SnapshotError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -212,9 +215,10 @@ def _put_down(conn: Connection, lease: Lease, row: ReviewRow, error: LimitsError
         log.error("shard put down", review_id=row.review_id, shard=lease.shard, error=str(error))
         return "waits"
     reviews.give_back(conn, lease)
-    if isinstance(error, DecidedTooLongAgo):
+    if isinstance(error, DecidedTooLongAgo | BreakerTripped):
+        figures = error.figures if isinstance(error, BreakerTripped) else {}
         with contextlib.suppress(ReviewRefused):  # another worker was quicker
-            gate.hold(conn, row, str(error))
+            gate.hold(conn, row, str(error), figures)
     else:
         log.warning("nothing applied", review_id=row.review_id, reason=str(error))
     return "waits"

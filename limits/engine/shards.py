@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 
 from limits.budget import raises_of
-from limits.engine import challenging, gate
+from limits.engine import challenging, gate, renewing
 from limits.engine.challenging import in_words, shadows
 from limits.engine.deciding import Decided, decide_users, made_by
 from limits.engine.lease import LeaseKeeper
@@ -127,9 +127,7 @@ def _decide_shard(task: Task) -> ShardRun:
             challenging.keep(conn, lease, decided, shadow)
         exceptions = [*decided.exceptions, *aside]
         reviews.record_exceptions(conn, lease, task.row.business_date, exceptions)
-        tally = decided.tally()
-        tally |= {"users": tally["users"] + len(aside), "quarantined": tally["quarantined"] + len(aside)}
-        reviews.decided(conn, lease, snapshot_digest=digest, tally=tally)
+        reviews.decided(conn, lease, snapshot_digest=digest, tally=decided.tally(aside))
         reach("decide.commit")
     reach("decide.committed")
     return ShardRun(True, len(exceptions))
@@ -205,9 +203,7 @@ def _apply_shard(task: Task) -> ShardRun:
             part = parts.take(conn, lease, number)
             if part is None:
                 raise LeaseLost(f"part {number} of shard {lease.shard} of review {lease.review_id} is gone")
-            kept = ~np.isin(part.user_id, cut)
-            made = part if kept.all() else part.only(kept)
-            stale = _apply(task, made, lease.snapshot_digest) if len(made) else []
+            stale = _apply_part(task, part, *cut)
             reach("apply.commit")
         reach("apply.committed")
         if stale:
@@ -234,12 +230,25 @@ def _apply_shard(task: Task) -> ShardRun:
     return ShardRun(True, lease.users_total - began, finished)
 
 
-def _cut_by_budget(task: Task) -> Int:
-    """Users of the shard whose raise the budget does not let through in full."""
+def _cut_by_budget(task: Task) -> tuple[Int, Int]:
+    """Users of the shard whose raise the budget does not let through in full, in order, and what it leaves of each."""
     if not task.policy.budget.bounds:
-        return np.empty(0, dtype=np.int64)
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     raises, granted = gates.granted(task.line.conn, task.lease)
-    return raises.user_id[granted < raises.delta]
+    less = granted < raises.delta
+    return raises.user_id[less], granted[less]
+
+
+def _apply_part(task: Task, part: Rows, cut: Int, granted: Int) -> list[int]:
+    """Applies a part but for whom the budget cut; also out: who was overtaken, which it gives."""
+    conn, lease = task.line.conn, task.lease
+    kept = ~np.isin(part.user_id, cut)
+    made = part if kept.all() else part.only(kept)
+    stale = _apply(task, made, lease.snapshot_digest) if len(made) else []
+    if stale or not kept.all():
+        overtaken = part.only(np.isin(part.user_id, stale))
+        renewing.taken_out(conn, lease, overtaken, part.only(~kept), granted[np.isin(cut, part.user_id)])
+    return stale
 
 
 def _not_done(task: Task, began: int) -> ShardRun:
@@ -252,8 +261,8 @@ def _decide_again(task: Task, user_ids: Sequence[int]) -> None:
     """Decides some users anew and applies it, in one transaction."""
     conn, lease = task.line.conn, task.lease
     aside: list[ReviewException] = []
-    # Before reading: whoever decides one of them from now on makes this decision out of date as well.
-    reviews.forget_meanwhile(conn, lease, user_ids)
+    # Before reading: whoever decides one of them from now on, or imports news, makes this decision out of date as well.
+    reviews.begin_again(conn, lease, user_ids)
     decided, made = _decide(task, user_ids, aside)
     shadow = shadows(task.tried, task.policy, decided, task.model)
     reach("again.decided")
@@ -265,8 +274,11 @@ def _decide_again(task: Task, user_ids: Sequence[int]) -> None:
         if len(made):
             stale = _apply(task, made, _keep_snapshot(task, decided))
             challenging.record(conn, lease, decided, shadow, leave_out=stale)
+            made = made.only(~np.isin(made.user_id, stale))
         # After the decisions: those check the lease while it is not yet locked by this transaction.
-        reviews.record_exceptions(conn, lease, task.row.business_date, [*decided.exceptions, *aside])
+        exceptions = [*decided.exceptions, *aside]
+        reviews.record_exceptions(conn, lease, task.row.business_date, exceptions)
+        renewing.put_in(conn, lease, task.policy, made, exceptions)
         reach("again.commit")
     reach("again.committed")
 

@@ -22,7 +22,7 @@ from limits.budget import Raises
 from limits.errors import ReviewRefused
 from limits.portfolio import Int
 from limits.reasons import Reason
-from limits.store import approvals
+from limits.store import approvals, reviews
 from limits.store.queries import query
 from limits.store.reviews import Lease
 
@@ -74,6 +74,18 @@ class BudgetRow:
     users_cut: int
     price: float
     mix: float
+
+
+@dataclass(frozen=True)
+class Shift:
+    """By what a review differs from what the gate let through, summed as in a tally; and the figures of the gate.
+
+    waved: a person has released the review after it was held for what was decided again.
+    """
+
+    shifted: dict[str, int]
+    let_through: dict[str, int]
+    waved: bool
 
 
 @dataclass(frozen=True)
@@ -173,6 +185,21 @@ def granted(conn: Connection, lease: Lease) -> tuple[Raises, Int]:
 def write_budget(conn: Connection, review_id: int, row: BudgetRow) -> None:
     """Keeps what the raises of a review may add, once."""
     conn.execute(query("gate_budget_write"), {"review_id": review_id, **dataclasses.asdict(row)})
+
+
+def shift(conn: Connection, lease: Lease, by: Mapping[str, int]) -> Shift:
+    """Adds to what a review decided otherwise while it is applied, inside the transaction that applies it.
+
+    Whoever else adds to it waits for the end of that. LeaseLost when another worker holds the shard by now.
+    """
+    parameters = {
+        "review_id": lease.review_id, "shard": lease.shard, "token": lease.token, "by": json.dumps(by),
+    }  # fmt: skip
+    with reviews.refused_when_lost():
+        found = conn.execute(query("gate_shift"), parameters).fetchone()
+    assert found is not None, "one row, whatever there is"
+    shifted, let_through, waved = found
+    return Shift({key: int(value) for key, value in shifted.items()}, let_through or {}, waved)
 
 
 def budget(conn: Connection, review_id: int) -> BudgetRow | None:

@@ -6,11 +6,12 @@ is one transaction or one statement on the caller's connection (autocommit).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,8 @@ from limits.store.columns import array_cursor
 from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
+
+_LOST = "LM002"  # what the database says of a lease that somebody else has by now
 
 #: States in which a review is over.
 FINAL = frozenset({"done", "failed", "cancelled"})
@@ -387,9 +390,24 @@ def decided(conn: Connection, held: Lease, *, snapshot_digest: bytes | None, tal
         raise _lost(held)
 
 
-def forget_meanwhile(conn: Connection, held: Lease, user_ids: Sequence[int]) -> None:
-    """What was decided about some users meanwhile counts no longer: they are about to be decided anew."""
-    conn.execute(query("meanwhile_forget"), {"review_id": held.review_id, "user_ids": list(user_ids)})
+def begin_again(conn: Connection, held: Lease, user_ids: Sequence[int]) -> None:
+    """Some users of a shard whose parts are applied are about to be read and decided anew; LeaseLost when it is lost.
+
+    What was decided about them meanwhile counts no longer, and what comes in from now on is news.
+    """
+    with refused_when_lost():
+        conn.execute(query("shard_again"), {**_key(held), "user_ids": list(user_ids)})
+
+
+@contextlib.contextmanager
+def refused_when_lost() -> Iterator[None]:
+    """LeaseLost in place of what the database says of a lease that is lost."""
+    try:
+        yield
+    except psycopg.Error as error:
+        if error.sqlstate == _LOST:
+            raise LeaseLost(error.diag.message_primary or str(error)) from error
+        raise
 
 
 def check_held(conn: Connection, held: Lease) -> int:

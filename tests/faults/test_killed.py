@@ -36,7 +36,7 @@ def test_the_failpoints_are_those_of_deciding_and_of_applying(passed: Counter[st
         "leased", "gate.advanced", "decide.decided", "decide.commit", "decide.committed", "apply.part", "apply.commit",
         "apply.committed", "apply.finished", "again.decided", "again.commit", "again.committed", "sql:shard_lease",
         "sql:shard_held", "sql:part_write", "sql:shard_exceptions", "sql:shard_decided", "sql:gate_pass",
-        "sql:part_take", "sql:decision_types", "sql:decision_apply", "sql:meanwhile_forget", "sql:approval_require",
+        "sql:part_take", "sql:decision_types", "sql:decision_apply", "sql:shard_again", "sql:gate_shift", "sql:approval_require",
         "sql:shard_accounted", "sql:shard_finish", "sql:review_complete",
     }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_an_error_that_nobody_expects(night: Night, undisturbed: Result) -> None
     names = (
         "sql:shard_lease", "leased", "decide.decided", "sql:part_write", "decide.commit",
         "decide.committed", "sql:gate_pass", "gate.advanced", "apply.part", "sql:part_take", "sql:decision_apply",
-        "apply.commit", "apply.committed", "sql:meanwhile_forget", "again.decided", "again.commit", "again.committed",
+        "apply.commit", "apply.committed", "sql:shard_again", "again.decided", "again.commit", "again.committed",
         "sql:shard_finish", "sql:review_complete",
     )  # fmt: skip
     for name in names:

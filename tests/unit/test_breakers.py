@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limits.breakers import Canary, Counts, canary_differs, in_words, tripped
+from limits.breakers import Canary, Counts, canary_differs, further_in_words, in_words, tripped
 from limits.policy import ALL_BPS, Breakers
 
 RULES = Breakers(
@@ -53,6 +53,15 @@ def test_what_the_policy_leaves_out_does_not_trip_and_else_a_share_too_much_does
         "the largest raise of one user: 20.01%, more than 20.00%; "
         "users more or fewer than in the review before: 100.00%, more than 99.99%"
     )
+
+
+def test_what_was_let_through_may_be_reached_and_not_exceeded() -> None:
+    let_through = dataclasses.replace(QUIET, raised=120, lowered=80)
+    assert further_in_words(RULES, let_through, QUIET) == in_words(RULES, let_through) != ""
+    assert further_in_words(RULES, let_through, let_through) == ""
+    more = dataclasses.replace(let_through, raised=121, lowered=60, quarantined=10)
+    assert further_in_words(RULES, more, let_through) == "users raised: 60.50%, more than 50.00%"
+    assert further_in_words(RULES, dataclasses.replace(more, users=202), let_through) == "", "the same share, or less"
 
 
 GOOD = Canary(
