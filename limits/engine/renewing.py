@@ -51,7 +51,7 @@ def put_in(
     reason = further_in_words(policy.breakers, now, let_through)
     if reason:
         raise BreakerTripped(
-            f"{reason}, counting users decided again while it is applied, of whom nothing more was",
+            f"{reason}, with the users who were decided again while the review was applied",
             {**dataclasses.asdict(now), "renewed": made["users"]},
         )
 

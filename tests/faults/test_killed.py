@@ -36,8 +36,8 @@ def test_the_failpoints_are_those_of_deciding_and_of_applying(passed: Counter[st
         "leased", "gate.advanced", "decide.decided", "decide.commit", "decide.committed", "apply.part", "apply.commit",
         "apply.committed", "apply.finished", "again.decided", "again.commit", "again.committed", "sql:shard_lease",
         "sql:shard_held", "sql:part_write", "sql:shard_exceptions", "sql:shard_decided", "sql:gate_pass",
-        "sql:part_take", "sql:decision_types", "sql:decision_apply", "sql:shard_again", "sql:gate_shift", "sql:approval_require",
-        "sql:shard_accounted", "sql:shard_finish", "sql:review_complete",
+        "sql:part_take", "sql:decision_types", "sql:decision_apply", "sql:shard_again", "sql:gate_shift",
+        "sql:approval_require", "sql:shard_accounted", "sql:shard_finish", "sql:review_complete",
     }  # fmt: skip
 
 

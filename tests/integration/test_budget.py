@@ -78,6 +78,12 @@ def test_raises_together_stay_within_the_budget(
     assert len(cut) == kept.users_cut
     assert all(bit for _, binding, bit in found.values() if binding == Reason.PORTFOLIO_BUDGET)
     assert sum(found[user][0] > 0 for user in cut) <= 1, "one user stands at the margin"
+    # Decided again they come to what the breakers saw at the gate; to less where the rest is too small for a raise.
+    shifted = [row[0] for row in conn.execute("SELECT shifted FROM limits.review_shifts").fetchall()]
+    assert len(shifted) == bool(cut)
+    for one in shifted:
+        assert (one["users"], one["before"], one["wished"]) == (0, 0, total - kept.granted_minor)
+        assert one["raised"] in (0, -1)
     if bps == 300:
         assert 0 < len(cut) < USERS, "the test says something"
     if bps == 100_000:

@@ -112,7 +112,7 @@ def test_nobody_is_raised_above_the_bound(
             one.result()
     held = reviews.get(conn, row.review_id)
     assert (held.state, held.stage) == ("held", "apply")
-    assert held.error is not None and held.error.startswith("users raised: 55.00%, more than 50.00%, counting users")
+    assert held.error is not None and held.error.startswith("users raised: 55.00%, more than 50.00%, with the users")
     assert 0 < applied(conn) <= RAISED, "nobody of them was raised"
     event = gates.events(conn, row.review_id)[-1]
     assert (event.what, event.figures["raised"], event.figures["users"]) == ("held", RAISED + 1, USERS)
