@@ -135,7 +135,7 @@ def import_file(
         cursor.execute(query("import_plan"))
         cursor.execute(query("import_erased"), {"digest": lines.sha256})
         # States of users are told apart without the source, so all imports of them can meet.
-        cursor.execute(query("import_lock"), {"key": f"limits.import {kind} {'' if kind == 'users' else source}"})
+        cursor.execute(query("import_turn"), {"kind": kind, "source": "" if kind == "users" else source})
         day = today or _one(cursor, "import_today", {})["today"]
         cursor.execute(query(check), {"source": source, "largest": LARGEST_MINOR, "today": day})
         words = {"kind": kind, "source": source, "file_name": escaped(os.fsencode(file.name))}

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from limits.errors import InputError
@@ -393,3 +394,20 @@ def test_an_import_may_be_part_of_a_larger_transaction(ops: Connection, three_us
         for kind, row in (("repayments", b"r1,1,2026-01-01,1,CNY\n"), ("events", EVENT.encode())):
             assert load(ops, kind, tmp_path, row).new == 1
     assert one(ops, "SELECT count(*) FROM limits.events") == 0
+
+
+def test_who_may_only_connect_keeps_nothing_from_being_imported(
+    database: Database, conn: Connection, ops: Connection, tmp_path: Path
+) -> None:
+    """An advisory lock can be taken and kept by anybody, so none is waited for; a turn can be had by who may import."""
+    for kind, source in (("users", ""), ("users", "crm"), ("events", "bank")):
+        conn.execute("SELECT pg_advisory_lock(hashtextextended(%s, 0))", (f"limits.import {kind} {source}",))
+    ops.execute("SET lock_timeout = '2s'")
+    assert load(ops, "users", tmp_path, USERS, source="crm").new == 3
+    load(ops, "events", tmp_path, EVENT.encode(), source="bank")
+    assert rows(conn, "SELECT kind, source FROM limits.import_turns ORDER BY kind") == [
+        ("events", "bank"),
+        ("users", ""),
+    ]
+    with database.connect("auditor", "test") as auditor, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        auditor.execute("SELECT FROM limits.import_turns FOR UPDATE")
