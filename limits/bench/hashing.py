@@ -24,7 +24,7 @@ from limits.merkle import HASH_BYTES
 from limits.settings import Settings
 from limits.store import entries, packing, reviews
 from limits.store import rows as decision_rows
-from limits.store.db import Database, open_database
+from limits.store.db import Database
 from limits.store.entries import Batch
 from limits.store.rows import Rows
 
@@ -111,7 +111,7 @@ def measure(users: int, *, as_of: dt.date, seed: int, bar: Bar) -> Hashing:
     run = measuring.Run(users, 24, 1, seed, as_of, lean=True, sample=0)
     with home.home(run.disk_bytes, keep=False) as folder:
         settings = home.settings(folder).model_copy(update={"chunk_users": PART_USERS})
-        with open_database(settings) as database:
+        with home.database(settings) as database:
             running.approve(database, settings.policy)
             with bar(f"loading {users:,} users") as progress:
                 generator.load(database, run.load, threads=1, progress=progress)

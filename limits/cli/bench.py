@@ -307,9 +307,13 @@ def _start(settings: Settings, output: Path, *arguments: str) -> subprocess.Pope
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends the command like Ctrl-C, so that workers, database and folder are gone afterwards."""
+    """SIGTERM ends the command like Ctrl-C, so that workers, database and folder are gone afterwards.
+
+    The first one only: another would break off what is done because of it.
+    """
 
     def end(number: int, _: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, end)

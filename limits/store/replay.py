@@ -6,7 +6,9 @@ made like the log and the credit lines, so that what the review wrote stays.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,20 +69,27 @@ def shards(conn: Connection, review_id: int) -> list[Shard]:
         return cursor.execute(query("bench_shards"), {"review_id": review_id}).fetchall()
 
 
-def save_log(conn: Connection, review_id: int, as_of: dt.date, shard: Shard, path: Path) -> None:
-    """Writes what the review logged about a shard to a file, as a binary COPY of the columns without a default."""
-    with path.open("wb") as file:
-        parameters = {**_key(shard), "review_id": review_id, "as_of": as_of}
-        statement = sql.SQL(query("bench_log_out")).format(columns=_columns(conn))
-        with conn.cursor() as cursor, cursor.copy(statement, parameters) as copy:
-            for block in copy:
-                file.write(block)
+@contextlib.contextmanager
+def heap_order(conn: Connection) -> Iterator[None]:
+    """A transaction that reads the log page after page, many pages at a time.
+
+    By an index the server would ask for one page, wait for it, and ask for the next; with a log that is not in memory
+    each of them is a wait for the disk, and the workers' rows lie between each other.
+    """
+    with conn.transaction():
+        conn.execute("SET LOCAL enable_indexscan = off")
+        conn.execute("SET LOCAL work_mem = '64MB'")  # so that a shard is sorted in memory
+        yield
 
 
-def changes(conn: Connection, review_id: int, as_of: dt.date, shard: Shard) -> Change:
-    """The limits that a review changed of a shard."""
+def save(conn: Connection, review_id: int, as_of: dt.date, shard: Shard, columns: list[str], path: Path) -> Change:
+    """Writes what a review logged about a shard to a file, as a binary COPY of ``columns``; the limits it changed."""
     parameters = {**_key(shard), "review_id": review_id, "as_of": as_of}
-    found = conn.execute(query("bench_changes"), parameters).fetchall()
+    statement = sql.SQL(query("bench_log_out")).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)))
+    with heap_order(conn):
+        with path.open("wb") as file:
+            _copy_out(conn, statement, parameters, file.write)
+        found = conn.execute(query("bench_changes"), parameters).fetchall()
     # As arrays, because those of all shards are kept: sixteen bytes for each change.
     return Change(*np.array(found, dtype=np.int64).reshape(-1, 2).T.copy())
 
@@ -102,7 +111,7 @@ def replay(
 ) -> int:
     """Reads, logs and updates a shard in one transaction; bytes read."""
     with conn.transaction():
-        size = sum(_throw_away(conn, query(name), shard) for name in names)
+        size = sum(_copy_out(conn, query(name), _key(shard), _throw_away) for name in names)
         statement = sql.SQL("COPY bench.floor_adjustment_log ({}) FROM STDIN (FORMAT binary)").format(
             sql.SQL(", ").join(map(sql.Identifier, columns))
         )
@@ -113,24 +122,27 @@ def replay(
     return size
 
 
-def _throw_away(conn: Connection, statement: str, shard: Shard) -> int:
-    """The bytes that a COPY sends, each block dropped as it comes."""
-    text = psycopg.ClientCursor(conn).mogrify(statement, _key(shard))
+def _copy_out(
+    conn: Connection, statement: str | sql.Composed, parameters: dict[str, Any], take: Callable[[memoryview], Any]
+) -> int:
+    """Gives the blocks that a COPY sends to ``take``, each as it comes; bytes of all."""
+    text = psycopg.ClientCursor(conn).mogrify(statement, parameters)
     wire = conn.pgconn
     result = wire.exec_(text.encode())
     if result.status != psycopg.pq.ExecStatus.COPY_OUT:
         raise psycopg.DatabaseError(result.error_message.decode(errors="replace"))
     total = 0
-    while (size := wire.get_copy_data(0)[0]) > 0:
-        total += size
+    while (found := wire.get_copy_data(0))[0] > 0:
+        total += found[0]
+        take(found[1])
     while (ended := wire.get_result()) is not None:
         if ended.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise psycopg.DatabaseError(ended.error_message.decode(errors="replace"))
     return total
 
 
-def _columns(conn: Connection) -> sql.Composed:
-    return sql.SQL(", ").join(map(sql.Identifier, log_columns(conn)))
+def _throw_away(block: memoryview) -> None:
+    """A client that looks at nothing."""
 
 
 def _key(shard: Shard) -> dict[str, int]:

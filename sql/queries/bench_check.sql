@@ -6,8 +6,8 @@ WITH review AS (
            count(*) FILTER (WHERE action = 0) AS held, count(*) FILTER (WHERE action < 0) AS lowered,
            count(*) FILTER (WHERE action > 0 AND limit_after_minor > lowest_ceiling_minor) AS above_lowest,
            count(*) FILTER (WHERE action > 0 AND limit_after_minor > ANY (ceilings_minor)) AS above_any
-      FROM limits.adjustment_log l, review r
-     WHERE l.review_id = r.review_id AND l.as_of = r.business_date AND l.role = 'champion'
+      FROM limits.adjustment_log l
+     WHERE l.review_id = %(review_id)s AND l.as_of = (SELECT business_date FROM review) AND l.role = 'champion'
 ), aside AS (
     SELECT count(*) AS aside FROM limits.review_exceptions WHERE review_id = %(review_id)s
 ), messages AS (

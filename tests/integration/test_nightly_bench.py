@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +26,7 @@ from limits import engine
 from limits.bench.nightly import checks, floor, generator, home, measuring, mixture, naive, running, slices, tables
 from limits.bench.nightly.generator import Load
 from limits.bench.nightly.mixture import Scene
+from limits.cli import bench
 from limits.cli.working import environment
 from limits.errors import DatabaseError, InputError, LimitsError
 from limits.portfolio import STATEMENTS
@@ -296,3 +302,64 @@ def test_bad_input_is_said(arguments: tuple[str, ...], said: str) -> None:
 def test_a_disk_that_is_too_small_is_said_before_anything_is_made() -> None:
     with pytest.raises(InputError, match="GB free"), home.home(10**18, keep=False):
         pass
+
+
+@pytest.fixture
+def ended_by_signals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """As in the command: the first SIGTERM ends it, and others come too late. Folders are made in ``tmp_path``."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with bench._ended_by_signals():
+        yield
+
+
+@pytest.mark.usefixtures("ended_by_signals")
+def test_a_signal_while_the_folder_is_removed_waits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(folder: Path) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        remove(folder)
+
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(SystemExit), home.home(0, keep=False) as folder:
+        (folder / "file").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("ended_by_signals")
+def test_a_signal_while_the_server_starts_waits_and_then_stops_it(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    done = []
+
+    @contextlib.contextmanager
+    def server(settings: Settings) -> Iterator[None]:
+        signal.raise_signal(signal.SIGTERM)
+        done.append("started")
+        yield
+        signal.raise_signal(signal.SIGTERM)  # somebody is in a hurry
+        done.append("stopped")
+
+    monkeypatch.setattr(home, "open_database", server)
+    with pytest.raises(SystemExit), home.database(settings):
+        done.append("used")
+    assert done == ["started", "stopped"]
+
+
+def test_threads_end_when_one_of_them_fails() -> None:
+    """Else whoever ends a run waits for minutes, and then does not wait."""
+    failed = threading.Event()
+    counted = []
+    done = generator.Counter(10, lambda done, total: counted.append(done))
+
+    def work(part: str) -> None:
+        if part == "bad":
+            failed.set()
+            raise LimitsError("something else")
+        assert failed.wait(10)
+        for _ in range(1000):
+            time.sleep(0.01)
+            done.add(1)
+
+    with pytest.raises(LimitsError, match="something else"):
+        generator.in_threads(work, ["bad", "good"], done)
+    assert len(counted) < 1000

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limits.bench.nightly import generator
+from limits.bench.nightly.generator import Counter, Progress
 from limits.errors import LimitsError
 from limits.store import replay
 from limits.store.db import Connection, Database
@@ -44,11 +46,22 @@ class _Part:
     shards: list[tuple[Shard, Path, Change]]
 
 
-def measure(database: Database, review_id: int, as_of: dt.date, processes: int, *, runs: int = RUNS) -> Floor:
-    """Replays a review that is done, on tables beside the product's own."""
+def measure(
+    database: Database,
+    review_id: int,
+    as_of: dt.date,
+    processes: int,
+    *,
+    runs: int = RUNS,
+    progress: Progress = lambda done, total: None,
+) -> Floor:
+    """Replays a review that is done, on tables beside the product's own.
+
+    ``progress`` is of what takes longest, saving what the review logged to files: shards done, and all.
+    """
     with tempfile.TemporaryDirectory(prefix="limits-floor-") as folder:
         with database.connect("owner", "limits bench") as conn:
-            parts = _parts(database, conn, review_id, as_of, processes, Path(folder))
+            parts = _parts(database, conn, review_id, as_of, processes, Path(folder), progress)
             found = [_once(conn, parts) for _ in range(runs)]
         shards = [one for part in parts for one in part.shards]
         return Floor(
@@ -68,16 +81,29 @@ def clear(database: Database) -> None:
 
 
 def _parts(
-    database: Database, conn: Connection, review_id: int, as_of: dt.date, processes: int, folder: Path
+    database: Database,
+    conn: Connection,
+    review_id: int,
+    as_of: dt.date,
+    processes: int,
+    folder: Path,
+    progress: Progress,
 ) -> list[_Part]:
-    reads, columns = replay.reads(conn), replay.log_columns(conn)
-    ready = []
-    for shard in replay.shards(conn, review_id):
-        logged = folder / f"{shard.shard}.copy"
-        replay.save_log(conn, review_id, as_of, shard, logged)
-        ready.append((shard, logged, replay.changes(conn, review_id, as_of, shard)))
-    # One after the other in turn, as workers lease them.
-    return [_Part(database.url, as_of, reads, columns, ready[at::processes]) for at in range(processes)]
+    reads, columns, shards = replay.reads(conn), replay.log_columns(conn), replay.shards(conn, review_id)
+    done = Counter(len(shards), progress)
+    # One after the other in turn, as workers lease them: so are their rows in the log.
+    parts = [_Part(database.url, as_of, reads, columns, []) for _ in range(min(processes, len(shards)))]
+
+    def save(at: int) -> None:
+        with database.connect("owner", "limits bench") as own:
+            for shard in shards[at :: len(parts)]:
+                logged = folder / f"{shard.shard}.copy"
+                change = replay.save(own, review_id, as_of, shard, columns, logged)
+                parts[at].shards.append((shard, logged, change))
+                done.add(1)
+
+    generator.in_threads(save, range(len(parts)), done)
+    return parts
 
 
 def _once(conn: Connection, parts: list[_Part]) -> tuple[float, int]:
@@ -86,7 +112,7 @@ def _once(conn: Connection, parts: list[_Part]) -> tuple[float, int]:
     conn.execute("CHECKPOINT")
     context = multiprocessing.get_context("spawn")
     barrier, results = context.Barrier(len(parts)), context.SimpleQueue()
-    children = [context.Process(target=_replay, args=(part, barrier, results)) for part in parts]
+    children = [context.Process(target=_replay, args=(part, barrier, results), daemon=True) for part in parts]
     for child in children:
         child.start()
     for child in children:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 from limits.bench.nightly import mixture, tables
 from limits.bench.nightly.mixture import Scene
-from limits.errors import DatabaseError
+from limits.errors import DatabaseError, LimitsError
 from limits.store import arrays
 from limits.store.db import Connection, Database
 from limits.store.queries import query
@@ -29,6 +30,7 @@ DISK_BYTES_LEAN = 13_000
 SOURCES = "monthly cash flow, statements, repayments, credit checks and cash events"
 
 Progress = Callable[[int, int], None]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +86,39 @@ def load_rows(database: Database, what: Load, first: int, last: int, threads: in
     blocks = list(range(first - (first - 1) % mixture.BLOCK, last + 1, mixture.BLOCK))
     # One half of the ids for each thread: the indexes of either grow at one place.
     half = -(-len(blocks) // threads)
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [blocks[at : at + half] for at in range(0, len(blocks), half)]
-        for future in [pool.submit(_load_blocks, database, what, part, (first, last), done) for part in parts]:
-            future.result()
+    parts = [blocks[at : at + half] for at in range(0, len(blocks), half)]
+    in_threads(lambda part: _load_blocks(database, what, part, (first, last), done), parts, done)
+
+
+def in_threads(work: Callable[[Part], None], parts: Sequence[Part], done: Counter) -> None:
+    """Does each part in a thread of its own. Where one fails, or the command is ended, all end at their next count."""
+    with ThreadPoolExecutor(len(parts)) as pool:
+        try:
+            for future in [pool.submit(work, part) for part in parts]:
+                future.result()
+        except BaseException:
+            done.end()
+            raise
 
 
 class Counter:
-    """Users done by all threads."""
+    """What all threads have done, of a total."""
 
     def __init__(self, total: int, progress: Progress) -> None:
         self._lock = threading.Lock()
         self._done, self._total, self._progress = 0, total, progress
+        self._ended = False
 
-    def add(self, users: int) -> None:
+    def add(self, more: int) -> None:
+        """LimitsError after ``end``, so that nobody waits for a thread whose work nobody wants."""
         with self._lock:
-            self._done += users
+            if self._ended:
+                raise LimitsError("ended before it was done")
+            self._done += more
             self._progress(self._done, self._total)
+
+    def end(self) -> None:
+        self._ended = True
 
 
 def _load_blocks(
@@ -139,9 +157,9 @@ def load_months_again(database: Database, what: Load) -> int:
     """The monthly cash flow of the first block of users anew, where it did not stay; how many users these are."""
     with database.connect("owner", "limits bench") as conn:
         with conn.transaction():
-            conn.execute(query("bench_marks_off"))
+            conn.execute(query("bench_load_begin"))
             count = _load_block(conn, what, 1, (1, what.users), only="monthly_cash_flow")
-            conn.execute(query("bench_marks_on"))
+            conn.execute(query("bench_load_end"))
         conn.execute("VACUUM (ANALYZE) limits.monthly_cash_flow")
     return count
 

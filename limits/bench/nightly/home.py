@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from limits.errors import InputError
 from limits.settings import Settings, make_settings
+from limits.store.db import Database, open_database
 
 POLICY = "standard"
 
@@ -32,7 +34,41 @@ def home(needed_bytes: int, *, keep: bool) -> Iterator[Path]:
         yield folder
     finally:
         if not keep:
-            shutil.rmtree(folder)
+            with _held_off():
+                shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def database(chosen: Settings) -> Iterator[Database]:
+    """The server of that folder, started here and stopped at the end, whatever signal comes meanwhile."""
+    stack = contextlib.ExitStack()
+    try:
+        with _held_off():
+            made = stack.enter_context(open_database(chosen))
+        yield made
+    finally:
+        with _held_off():
+            stack.close()
+
+
+@contextlib.contextmanager
+def _held_off() -> Iterator[None]:
+    """Signals that end the command wait for the end of this.
+
+    A server whose start is broken off goes on by itself and writes to a folder that is being removed; a removal that is
+    broken off leaves what it had not come to.
+    """
+    came: list[int] = []
+    before = {
+        which: signal.signal(which, lambda number, _: came.append(number)) for which in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for which, handler in before.items():
+            signal.signal(which, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def settings(folder: Path) -> Settings:

@@ -19,7 +19,7 @@ from limits.bench.nightly.mixture import Scene
 from limits.bench.nightly.running import Start
 from limits.settings import Settings
 from limits.store import packing
-from limits.store.db import Database, open_database
+from limits.store.db import Database
 from limits.store.health import server
 from limits.store.queries import query
 
@@ -74,7 +74,7 @@ def measure(run: Run, *, start: Start, bar: Bar, kept: Callable[[Path], None] = 
     """Measures everything once, in a database of its own. LimitsError when a result is not right."""
     with home.home(run.disk_bytes, keep=run.keep) as folder:
         settings = home.settings(folder)
-        with open_database(settings) as database:
+        with home.database(settings) as database:
             result = _measure(run, database, settings, folder, start, bar)
         if run.keep:
             kept(folder)
@@ -92,26 +92,29 @@ def _measure(run: Run, database: Database, settings: Settings, folder: Path, sta
         def review(what: str, schedule: str, as_of: dt.date) -> running.Review:
             with bar(what) as progress:
                 done = running.review(database, settings, pool, as_of=as_of, schedule=schedule, progress=progress)
-            with database.connect("owner", "limits bench") as conn:
-                checks.check(conn, done.row.review_id)
+            with bar("checking the review") as progress, database.connect("owner", "limits bench") as conn:
+                checks.check(conn, done.row.review_id, progress)
             return done
 
+        def compare(one: running.Review, other: running.Review) -> checks.Compared:
+            with bar("comparing the decisions") as progress, database.connect("owner", "limits bench") as conn:
+                return checks.compare(conn, one.row.review_id, other.row.review_id, run.as_of, progress)
+
         first = review("reviewing", "bench", run.as_of)
-        with _quietly(bar, "measuring the floor"):
+        with bar("measuring the floor") as progress:
+            runs = 1 if run.load.lean else floor.RUNS
             ground = floor.measure(
-                database, first.row.review_id, run.as_of, run.workers, runs=1 if run.load.lean else floor.RUNS
-            )
+                database, first.row.review_id, run.as_of, run.workers, runs=runs, progress=progress
+            )  # fmt: skip
             floor.clear(database)
         again = review("reviewing again", "bench again", run.as_of)
-        with database.connect("owner", "limits bench") as conn:
-            compared = checks.compare(conn, first.row.review_id, again.row.review_id, run.as_of)
+        compared = compare(first, again)
         anew = next_day = None
         if not run.load.lean:
             with database.connect("owner", "limits bench") as conn:
                 conn.execute(query("bench_all_dirty"))
             anew = review("reviewing with new facts of everybody", "bench anew", run.as_of)
-            with database.connect("owner", "limits bench") as conn:
-                checks.compare(conn, again.row.review_id, anew.row.review_id, run.as_of)
+            compare(again, anew)
             next_day = review("reviewing the next day", "bench", run.as_of + dt.timedelta(days=1))
         peak = pool.peak_mib
     obvious = None

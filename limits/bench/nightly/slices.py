@@ -11,7 +11,6 @@ from __future__ import annotations
 import datetime as dt
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -47,6 +46,7 @@ def load(database: Database, what: Load, *, threads: int, progress: Progress) ->
     done = Counter(what.users, progress)
     with database.connect("owner", "limits bench") as conn:
         generator.make_months(conn, what)
+        conn.execute(query("bench_load_begin"))
         for first in range(1, what.users + 1, SLICE):
             last = min(first + SLICE - 1, what.users)
             generator.load_rows(database, what, first, last, threads, done)
@@ -56,6 +56,8 @@ def load(database: Database, what: Load, *, threads: int, progress: Progress) ->
             _pack(database, what.scene.as_of, first, last, threads)
             packed += time.monotonic() - started
             drop_sources(conn, what.scene.as_of, first, last)
+            conn.execute(query("bench_slice_kept"))
+        conn.execute(query("bench_load_end"))
         conn.execute("VACUUM (ANALYZE)")
         conn.execute("CHECKPOINT")
     return time.monotonic() - began - packed, packed
@@ -64,13 +66,13 @@ def load(database: Database, what: Load, *, threads: int, progress: Progress) ->
 def _pack(database: Database, as_of: dt.date, first: int, last: int, threads: int) -> None:
     """The product packs users between two ids, inclusive, by several connections at once."""
     parts = np.array_split(np.arange(first, last + 1, dtype=np.int64), threads)
+    done = Counter(last + 1 - first, lambda done, total: None)
 
     def pack(user_ids: np.ndarray) -> None:
         with database.connect("worker", "limits bench") as conn:
-            packing.refresh(conn, as_of, user_ids=user_ids)
+            packing.refresh(conn, as_of, user_ids=user_ids, progress=lambda packed, due: done.add(0))
 
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(pack, [part for part in parts if len(part)]))
+    generator.in_threads(pack, [part for part in parts if len(part)], done)
 
 
 def drop_sources(conn: Connection, as_of: dt.date, first: int, last: int) -> None:

@@ -26,7 +26,7 @@ from limits.bench.web.filling import Filled
 from limits.bench.web.visiting import Form, Times, Visitor
 from limits.errors import LimitsError
 from limits.settings import Settings
-from limits.store.db import Database, open_database
+from limits.store.db import Database
 from limits.store.health import server
 
 #: What it must hold: the median of a first page, of a user's page and of its what-if, milliseconds.
@@ -90,7 +90,7 @@ def measure(rows: int, *, start: Start, bar: Bar, today: dt.date, repeats: int, 
     """Measures everything once, in a database of its own. LimitsError when the console does not answer."""
     with home.home(1_500_000_000 + rows * filling.DISK_BYTES, keep=keep) as folder:
         settings = home.settings(folder).model_copy(update={"web_port": _free_port(), "log_level": "warning"})
-        with open_database(settings) as database:
+        with home.database(settings) as database:
             with bar(f"filling the log with {rows:,} entries") as progress:
                 filled = filling.fill(database, rows, today=today, threads=2, progress=progress)
             with database.connect("owner", "limits bench") as conn:
