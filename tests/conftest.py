@@ -29,7 +29,7 @@ from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
 from limits.store.embedded import Embedded  # noqa: E402
-from tests import browsing, governance, packs  # noqa: E402
+from tests import browsing, builders, governance, packs  # noqa: E402
 
 # The first example of a property may load compiled code, and machines are busy: no example has a time limit.
 hypothesis.settings.register_profile("limits", deadline=None)
@@ -189,7 +189,8 @@ def url_of(server_url: str, database: str) -> str:
 def template(server_url: str, scratch: Path) -> str:
     """The name of a database with the schema and nothing in it but the shipped policies, approved to decide.
 
-    And the policy of the tests' own: the standard one with wide breakers.
+    And the policy of the tests' own, the standard one with wide breakers; and the months of a steady user's events,
+    which most tests would each make anew.
     """
     name = "limits_template"
     execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
@@ -198,6 +199,7 @@ def template(server_url: str, scratch: Path) -> str:
     with made.connect("owner", "limits test") as connection:
         governance.approve_shipped(connection)
         packs.write_pack(connection, scratch, packs.OWN)
+        builders.make_months(connection)
     return name
 
 
