@@ -136,7 +136,7 @@ def killed_in(settings: Settings, file: Path, module: str, name: str) -> None:
     """`limits outbox deliver`, killed -9 when it comes to a function."""
     before = f"import os, signal, {module} as it\nit.{name} = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)"
     process = Process(settings, "outbox", "deliver", "--to", str(file), before=before)
-    assert process.process.wait(60) == -9, process.said()
+    assert process.wait(60) == -9, process.said()
 
 
 def test_killed_between_writing_and_marking_the_same_goes_out_again(
