@@ -321,7 +321,7 @@ tasks.worker.SHUTDOWN_SECONDS = 2.0"""
         assert worker.stop() == 0
         assert "did not stop in time; leaving without it" in worker.said()
         assert not workers.list_workers(conn, "worker"), "it says so itself that it is gone"
-        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), 10)
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
     finally:
         worker.kill()
     assert not is_done(conn, row.review_id), "nothing was in the middle"
