@@ -20,6 +20,8 @@ AS_OF = dt.date(2026, 6, 30)
 OPENED_ON = dt.date(2023, 1, 15)
 CURRENCY = "CNY"
 SOURCE = "test"
+#: Months of income of a steady user.
+STEADY_MONTHS = 24
 
 #: A profile that bars nothing. The window runs from the opening to AS_OF unless it is given.
 PROFILE: dict[str, Any] = {
@@ -73,6 +75,12 @@ def add_profile(conn: Connection, user_id: int, effective_on: dt.date, **profile
     return user_id
 
 
+def make_months(conn: Connection) -> None:
+    """The months of ``add_steady_user``'s events."""
+    months = [_month(_number(AS_OF) - back) for back in range(STEADY_MONTHS)]
+    conn.execute("SELECT limits.ensure_month('limits.events', month) FROM unnest(%s::date[]) month", (months,))
+
+
 def add_events(conn: Connection, user_id: int, kind: str, rows: Iterable[tuple[dt.date | dt.datetime, int]]) -> None:
     """Cash events (when, amount); a date means noon UTC."""
     keys, events, days = [], [], []
@@ -104,38 +112,48 @@ def add_monthly_income(conn: Connection, user_id: int, amounts: Sequence[int], *
 
 
 def add_statement(
-    conn: Connection,
+    conn: Connection, user_id: int, statement_on: dt.date, *, due_on: dt.date | None = None, **columns: Any
+) -> None:
+    """A statement, due 20 days later; the amount due is the balance, but never below the minimum.
+
+    ``columns``: balance, minimum_due and amount_due; days_past_due as the lender's system reports it (None: it does
+    not); source_id.
+    """
+    due_on = due_on or statement_on + dt.timedelta(days=20)
+    _insert_rows(conn, "statements", [_statement(user_id, statement_on, due_on, **columns)])
+    mark(conn, user_id, due_on)
+
+
+def _statement(
     user_id: int,
     statement_on: dt.date,
+    due_on: dt.date,
     *,
     balance: int = 1_000_000,
     minimum_due: int = 50_000,
     amount_due: int | None = None,
-    due_on: dt.date | None = None,
     days_past_due: int | None = None,
     source_id: str | None = None,
-) -> None:
-    """A statement, due 20 days later; the amount due is the balance, but never below the minimum.
-
-    days_past_due: as the lender's system reports it; None: it does not.
-    """
-    due_on = due_on or statement_on + dt.timedelta(days=20)
-    _insert(
-        conn, "statements", user_id=user_id, source=SOURCE, source_id=source_id or _source_id(),
-        statement_on=statement_on, due_on=due_on, balance_minor=balance,
-        amount_due_minor=max(balance, minimum_due) if amount_due is None else amount_due,
-        minimum_due_minor=minimum_due, days_past_due=days_past_due, **_digest(),
-    )  # fmt: skip
-    mark(conn, user_id, due_on)
+) -> dict[str, Any]:
+    return {
+        "user_id": user_id, "source": SOURCE, "source_id": source_id or _source_id(),
+        "statement_on": statement_on, "due_on": due_on, "balance_minor": balance,
+        "amount_due_minor": max(balance, minimum_due) if amount_due is None else amount_due,
+        "minimum_due_minor": minimum_due, "days_past_due": days_past_due, **_digest(),
+    }  # fmt: skip
 
 
 def add_repayment(conn: Connection, user_id: int, paid_on: dt.date, amount: int = 50_000) -> None:
     """A repayment."""
-    _insert(
-        conn, "repayments", user_id=user_id, source=SOURCE, source_id=_source_id(), paid_on=paid_on,
-        amount_minor=amount, **_digest(),
-    )  # fmt: skip
+    _insert_rows(conn, "repayments", [_repayment(user_id, paid_on, amount)])
     mark(conn, user_id, paid_on)
+
+
+def _repayment(user_id: int, paid_on: dt.date, amount: int) -> dict[str, Any]:
+    return {
+        "user_id": user_id, "source": SOURCE, "source_id": _source_id(), "paid_on": paid_on, "amount_minor": amount,
+        **_digest(),
+    }  # fmt: skip
 
 
 def add_credit_check(
@@ -228,12 +246,14 @@ def add_override(
 def add_steady_user(conn: Connection, user_id: int, *, credit_limit: int = 2_000_000, **profile: Any) -> int:
     """A user whom every review can decide: 24 months of income and living costs, more than the minimum paid in time."""
     add_user(conn, user_id, credit_limit=credit_limit, **profile)
-    add_monthly_income(conn, user_id, [2_000_000 + 10_000 * (month % 5) for month in range(24)])
-    add_monthly(conn, user_id, "essential", [600_000 + 7_000 * (month % 3) for month in range(24)])
-    for back in reversed(range(6)):
-        issued = _month(_number(AS_OF) - back)
-        add_statement(conn, user_id, issued, balance=credit_limit // 2)
-        add_repayment(conn, user_id, issued + dt.timedelta(days=10), 200_000)
+    add_monthly_income(conn, user_id, [2_000_000 + 10_000 * (month % 5) for month in range(STEADY_MONTHS)])
+    add_monthly(conn, user_id, "essential", [600_000 + 7_000 * (month % 3) for month in range(STEADY_MONTHS)])
+    issued = [_month(_number(AS_OF) - back) for back in reversed(range(6))]
+    due, paid = ([day + dt.timedelta(days=days) for day in issued] for days in (20, 10))
+    statements = [_statement(user_id, *days, balance=credit_limit // 2) for days in zip(issued, due, strict=True)]
+    _insert_rows(conn, "statements", statements)
+    _insert_rows(conn, "repayments", [_repayment(user_id, day, 200_000) for day in paid])
+    mark(conn, user_id, *due, *paid)
     add_credit_check(conn, user_id, AS_OF - dt.timedelta(days=29))
     return user_id
 

@@ -29,7 +29,7 @@ from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
 from limits.store.embedded import Embedded  # noqa: E402
-from tests import browsing, governance, packs  # noqa: E402
+from tests import browsing, builders, governance, packs  # noqa: E402
 
 # The first example of a property may load compiled code, and machines are busy: no example has a time limit.
 hypothesis.settings.register_profile("limits", deadline=None)
@@ -186,18 +186,27 @@ def url_of(server_url: str, database: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def template(server_url: str, scratch: Path) -> str:
+def bare(server_url: str, scratch: Path) -> str:
     """The name of a database with the schema and nothing in it but the shipped policies, approved to decide.
 
     And the policy of the tests' own: the standard one with wide breakers.
     """
-    name = "limits_template"
+    name = "limits_bare"
     execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     made = Database(url_of(server_url, name))
     migrate.apply(made)
     with made.connect("owner", "limits test") as connection:
         governance.approve_shipped(connection)
         packs.write_pack(connection, scratch, packs.OWN)
+    return name
+
+
+@pytest.fixture(scope="session")
+def template(server_url: str, bare: str) -> str:
+    """The name of a copy that has the months of a steady user's events too, which most tests would each make anew."""
+    name = "limits_template"
+    with copy_database(server_url, bare, name).connect("owner", "limits test") as connection:
+        builders.make_months(connection)
     return name
 
 

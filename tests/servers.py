@@ -66,7 +66,7 @@ def postmaster(home: Path) -> int:
     return int((home / "database" / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
 
 
-def eventually(done: Callable[[], object], seconds: float = 30.0) -> None:
+def eventually(done: Callable[[], object], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < until

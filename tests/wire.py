@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 import threading
 import time
@@ -31,8 +32,13 @@ def listening(site: Site) -> Iterator[int]:
             yield int(bound.getsockname()[1])
         finally:
             server.should_exit = True
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive(), "the server did not end"
+            # Exports that it was in the middle of notice within a second that nobody has their pieces any more.
+            gc.collect()
+            for writer in [one for one in threading.enumerate() if one.name == "export"]:
+                writer.join(60)
+                assert not writer.is_alive(), "an export goes on though the server has ended"
 
 
 @dataclass
@@ -78,7 +84,7 @@ def connecting(port: int, source: str = "127.0.0.1") -> Iterator[Callable[[], Cl
 
         def connect() -> Client:
             wire = opened.enter_context(socket.socket())
-            wire.settimeout(20)
+            wire.settimeout(60)
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, KEPT)
             wire.bind((source, 0))
             wire.connect(("127.0.0.1", port))
@@ -87,7 +93,7 @@ def connecting(port: int, source: str = "127.0.0.1") -> Iterator[Callable[[], Cl
         yield connect
 
 
-def until(what: Callable[[], bool], seconds: float = 20.0) -> None:
+def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits for it; fails where it does not come."""
     began = time.monotonic()
     while not what():

@@ -30,7 +30,7 @@ from tests.console_world import World
 NAME, KEPT = "limits", "limits_console_world"
 
 # Machines are busy: what a page shows may take its time.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 SignIn = Callable[..., Page]
 
@@ -112,7 +112,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Callable[[], Page]]:
             base_url=site.address, viewport={"width": width, "height": height}, color_scheme="light", locale="en-GB",
             timezone_id="UTC", reduced_motion="reduce",
         )  # fmt: skip
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
         watched.append(Watch(page, site.address))
@@ -148,6 +148,20 @@ def sign_in(visit: Callable[[], Page], link: Callable[..., str]) -> SignIn:
         return page
 
     return signed_in
+
+
+@pytest.fixture
+def signed_in(visit: Callable[[], Page], site: Site) -> SignIn:
+    """As ``sign_in``, without its three pages: a browser that has the cookie of a session and has seen nothing yet."""
+
+    def made(*roles: Role, actor: str = "Ann Lee") -> Page:
+        page = visit()
+        with site.database.connect("console", "limits test") as conn:
+            secret = sessions.begin(conn, actor, roles or ROLES, "a test")
+        page.context.add_cookies([{"name": "limits_session", "value": secret, "url": site.address}])
+        return page
+
+    return made
 
 
 def _settings(scratch: Path, url: str) -> Settings:

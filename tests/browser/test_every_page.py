@@ -49,7 +49,7 @@ def pages() -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("route", sorted(pages().keys() - NO_PAGE.keys()))
-def test_a_page(route: str, conn: Connection, sign_in: Callable[..., Page]) -> None:
+def test_a_page(route: str, conn: Connection, signed_in: Callable[..., Page]) -> None:
     def value(match: re.Match[str]) -> str:
         if match[1] == "name" and route.startswith("/reports"):
             return "overdue-notices"
@@ -58,7 +58,7 @@ def test_a_page(route: str, conn: Connection, sign_in: Callable[..., Page]) -> N
             pytest.fail(f"the world has no {match[1]}: add one to tests/console_world.py")
         return str(row[0])
 
-    page = sign_in(*pages()[route][:1])
+    page = signed_in(*pages()[route][:1])
     answer = page.goto(re.sub(r"\{(\w+)\}", value, route))
     assert answer is not None and answer.status < 400, page.inner_text("main")
     assert page.locator("h1").count() == 1

@@ -6,6 +6,7 @@ again and again, as the sweeper would ask for it.
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -90,7 +91,7 @@ class Command(Forked):
 
     def __init__(self, settings: Settings, *arguments: str, hurt: str = "") -> None:
         """``hurt``: failpoints."""
-        super().__init__(_command, environment(settings), arguments, hurt)
+        super().__init__(command, environment(settings), arguments, hurt)
 
 
 def _say_to(output: str) -> None:
@@ -99,12 +100,23 @@ def _say_to(output: str) -> None:
         os.dup2(file, number)
 
 
-def _command(output: str, variables: dict[str, str], arguments: tuple[str, ...], hurt: str) -> None:
+def command(
+    output: str,
+    variables: dict[str, str],
+    arguments: tuple[str, ...],
+    hurt: str = "",
+    prepare: Callable[[], None] = lambda: None,
+) -> None:
+    """Runs a command in this process; failpoints are those of ``hurt``, or else of the variables."""
     _say_to(output)
-    failpoints.read(hurt)
     os.environ.update(variables)
+    failpoints.read(hurt)
     sys.argv = ["limits", *arguments]
-    main()
+    prepare()
+    try:
+        main()
+    finally:
+        atexit._run_exitfuncs()  # a forked process leaves without them
 
 
 def _work(

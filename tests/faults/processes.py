@@ -1,46 +1,35 @@
-"""Real worker and scheduler processes for tests, and ways to hurt them."""
+"""Real worker and scheduler processes for tests, and ways to hurt them.
+
+They are forked from a process that has the modules loaded: most of what a start costs is imports. How `limits` starts
+as a program of its own is seen in tests/integration/test_cli.py, where `limits up` starts all of them.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 from limits.cli.working import environment
 from limits.settings import Settings
 from limits.store import reviews, workers
 from limits.store.db import Connection
+from tests.faults.forked import Forked, command
 
 #: Until a process says that it is alive: imports take a while on a busy machine.
 START_SECONDS = 60.0
 
 
-class Process:
-    """A process in a session of its own, so that it can be killed with its children."""
+class Process(Forked):
+    """A command in a session of its own, so that it can be killed with its children."""
 
     def __init__(self, settings: Settings, *arguments: str, before: str = "", **extra: str) -> None:
         """``before``: Python code that runs in the process first, to break something there."""
-        self.output: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (read when it is over)
-        command = ["-c", f"{before}\nfrom limits.cli import main\nmain()"] if before else ["-m", "limits"]
-        self.process = subprocess.Popen(
-            [sys.executable, *command, *arguments],
-            env=environment(settings) | extra,
-            stdin=subprocess.DEVNULL,
-            stdout=self.output,
-            stderr=self.output,
-            start_new_session=True,
-        )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
+        self.arguments = arguments
+        super().__init__(_main, environment(settings) | extra, arguments, before)
 
     def children(self) -> list[int]:
         """The processes of the pool, whichever thread started them."""
@@ -58,16 +47,19 @@ class Process:
     def kill(self) -> None:
         """kill -9, of all of it."""
         self.signal_all(signal.SIGKILL)
-        self.process.wait()
+        super().kill()  # one that has no session of its own yet
 
     def stop(self, seconds: float = 30.0) -> int:
         """SIGTERM to the process alone, as a service manager that is polite does it."""
-        self.process.terminate()
-        return self.process.wait(seconds)
+        self.send(signal.SIGTERM)
+        return self.wait(seconds)
 
-    def said(self) -> str:
-        self.output.seek(0)
-        return self.output.read().decode(errors="replace")
+
+def _main(output: str, variables: dict[str, str], arguments: tuple[str, ...], before: str) -> None:
+    os.setsid()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ.clear()
+    command(output, variables, arguments, prepare=lambda: exec(before, {}))
 
 
 @contextlib.contextmanager
@@ -80,7 +72,7 @@ def started(settings: Settings, *commands: tuple[str, ...], **extra: str) -> Ite
         for process in processes:
             process.signal_all(signal.SIGCONT)
             process.kill()
-            print(f"--- {process.process.args}\n{process.said()}")
+            print(f"--- {process.arguments}\n{process.said()}")
 
 
 def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> float:
@@ -95,7 +87,7 @@ def until(true: Callable[[], bool], seconds: float = START_SECONDS) -> float:
 def alive(conn: Connection, processes: list[Process]) -> bool:
     """Whether all of them have a heartbeat."""
     for process in processes:
-        assert process.process.poll() is None, process.said()
+        assert process.process.is_alive(), process.said()
     seen = {row.pid for row in workers.list_workers(conn, max_age=workers.ALIVE_SECONDS)}
     return seen.issuperset(process.pid for process in processes)
 

@@ -44,7 +44,7 @@ class Server:
         process = self.process
 
         def answers() -> bool:
-            assert process.process.poll() is None, process.said()
+            assert process.process.is_alive(), process.said()
             with contextlib.suppress(httpx.TransportError):
                 return httpx.get(f"http://127.0.0.1:{self.port}/sign-in").status_code == 200
             return False

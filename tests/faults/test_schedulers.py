@@ -83,10 +83,10 @@ def test_a_scheduler_killed_between_the_insert_and_the_wake_up(
     add(conn, "nightly")
     killed = Process(settings, "scheduler", before=KILLED[moment])
     try:
-        until(lambda: killed.process.poll() is not None)
+        until(lambda: not killed.process.is_alive())
     finally:
         killed.kill()
-    assert killed.process.returncode == -9, killed.said()
+    assert killed.process.exitcode == -9, killed.said()
     assert [row.state for row in reviews.list_reviews(conn)] == (["owed"] if moment == "after_the_commit" else [])
     assert conn.execute("SELECT count(*) FROM pgmq.q_limits").fetchone() == (0,), "somebody was told"
     with started(settings, ("scheduler",), ("worker",)):

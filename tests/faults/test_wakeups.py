@@ -30,7 +30,7 @@ def test_a_scheduler_killed_between_owing_a_review_and_the_wake_up(a_night: Nigh
         with started(
             night.settings, ("scheduler",), LIMITS_TEST_FAILPOINTS="sql:clock_lead=sleep:3,sql:worker_list=kill"
         ) as (first,):
-            assert first.process.wait(LIMIT_SECONDS) == -9
+            assert first.wait(LIMIT_SECONDS) == -9
         (row,) = reviews.list_reviews(night.conn)
         assert row.state == "owed"
         assert night.conn.execute("SELECT count(*) FROM pgmq.q_limits").fetchone() == (0,)
@@ -47,7 +47,7 @@ def test_whoever_asks_is_killed_before_the_wake_up(a_night: Nights) -> None:
         asked = Process(
             night.settings, "review", "run", "--as-of", str(AS_OF), LIMITS_TEST_FAILPOINTS="sql:worker_list=kill"
         )
-        assert asked.process.wait(LIMIT_SECONDS) == -9, asked.said()
+        assert asked.wait(LIMIT_SECONDS) == -9, asked.said()
         (first,) = reviews.list_reviews(night.conn)
         assert night.conn.execute("SELECT count(*) FROM pgmq.q_limits").fetchone() == (0,)
         others = [

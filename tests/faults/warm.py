@@ -2,6 +2,9 @@
 
 import os
 
+import tasks.clock
+import tasks.worker
+from limits.console import app
 from limits.engine import warming
 from limits.store import packing
 from limits.store.db import Database
@@ -9,8 +12,10 @@ from tests import commands
 from tests.builders import AS_OF
 from tests.faults import forked
 
+assert app
 assert commands
 assert forked
+assert tasks
 warming.warm()
 if url := os.environ.get("TESTS_PORTFOLIO"):
     with Database(url).connect("worker", "limits test") as conn:

@@ -83,11 +83,11 @@ def test_no_message_is_taken_that_no_process_has_time_for(
     app = make_app(with_rabbit, database)
     worker.signal_all(19)  # SIGSTOP
     wake(app, 1, 10)
-    until(lambda: _of_queue(node, app, "messages") == 10, 15)
+    until(lambda: _of_queue(node, app, "messages") == 10)
     assert _of_queue(node, app, "messages_unacknowledged") == PROCESSES
     assert _of_queue(node, app, "messages_ready") == 10 - PROCESSES
     worker.signal_all(18)  # SIGCONT
-    until(lambda: _of_queue(node, app, "messages") == 0, 30)
+    until(lambda: _of_queue(node, app, "messages") == 0)
 
 
 def _of_queue(node: rabbit.Node, app: Any, column: str) -> Any:
@@ -120,7 +120,7 @@ def test_what_was_confirmed_is_there_after_a_kill_of_the_broker(
     with pytest.raises(BrokerError, match="the broker cannot be reached"):
         wake(app, 1)
     node.start()
-    until(lambda: _waiting(node, app) == 5, 30)  # the log of the queue is read again
+    until(lambda: _waiting(node, app) == 5)  # the log of the queue is read again
     wake(app, 1)  # and the sender finds it again by itself
     assert _waiting(node, app) == 6
     app.close()
@@ -135,12 +135,12 @@ def test_a_broker_that_confirms_nothing_keeps_no_sender(
     wake(app, 1)
     node.ctl("set_vm_memory_high_watermark", "absolute", "1MB")
     try:
-        until(lambda: "memory" in node.ctl("status").lower().partition("alarms")[2][:200], 30)
+        until(lambda: "memory" in node.ctl("status").lower().partition("alarms")[2][:200])
         for _ in range(2):  # also on the connection that comes after
             assert _seconds_until_refused(app) < 4.0
     finally:
         node.ctl("set_vm_memory_high_watermark", "absolute", "4GB")
-    until(lambda: _sent(app), 30)
+    until(lambda: _sent(app))
     app.close()
 
 

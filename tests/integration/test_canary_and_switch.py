@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import time
 from pathlib import Path
 
@@ -211,7 +212,8 @@ def _policy(conn: Connection, settings: Settings) -> str:
 
 def test_it_waits_for_who_applies_and_nobody_overtakes_it(database: Database, conn: Connection) -> None:
     """Two who share the switch by turns, without a moment between them, would keep a row's lock busy for ever."""
-    end = time.monotonic() + 4.0
+    end = time.monotonic() + 60.0
+    ready = threading.Barrier(5)
 
     def share(_: int) -> int:
         seen = 0
@@ -223,11 +225,13 @@ def test_it_waits_for_who_applies_and_nobody_overtakes_it(database: Database, co
                         break
                     seen += 1
                     time.sleep(0.05)
+                if seen == 1:
+                    ready.wait(60)
         return seen
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         sharing = [pool.submit(share, number) for number in range(4)]
-        time.sleep(0.5)
+        ready.wait(60)
         began = time.monotonic()
         assert gates.set_switch(conn, True, actor="Ann", reason="x")
         took = time.monotonic() - began

@@ -176,7 +176,7 @@ def test_a_server_killed_after_the_commit_is_asked_again(site: Site, settings: S
                 f"http://127.0.0.1:{port}{RECOMPUTE}", json=BODY, headers=headers, timeout=60,
                 cookies={"limits_session": secret},
             )  # fmt: skip
-        assert server.wait(20) == -9
+        assert server.wait(60) == -9
     finally:
         server.kill()
         server.communicate()

@@ -311,7 +311,7 @@ def test_whoever_reads_on_after_an_export_was_given_up_is_told_and_holds_no_thre
         daemon=True,
     )
     writer.start()
-    writer.join(10)
+    writer.join(60)
     assert not writer.is_alive()
     read: list[bytes] = []
 
@@ -321,5 +321,5 @@ def test_whoever_reads_on_after_an_export_was_given_up_is_told_and_holds_no_thre
 
     reader = threading.Thread(target=reads, daemon=True)
     reader.start()
-    reader.join(10)
+    reader.join(60)
     assert not reader.is_alive(), "it waits for ever"

@@ -57,7 +57,7 @@ def test_a_token_from_the_command_line_opens_the_api(settings: Settings, tmp_pat
         assert httpx.post(address, content=iter([b"x" * 30_000])).status_code == 413
         assert httpx.get(address, headers={"host": "evil.example"}).status_code == 421
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         said = process.communicate()[1]

@@ -18,6 +18,9 @@ from limits.settings import Settings
 from limits.store.db import Database
 from tests.web import Person, Site
 
+#: Seconds until it is given up what comes at once where nobody stands in the way.
+PATIENCE = 60.0
+
 
 @pytest.fixture
 def site(database: Database, settings: Settings) -> Site:
@@ -36,7 +39,7 @@ class Slow:
         with self._lock:
             self.at_once += 1
             self.most = max(self.most, self.at_once)
-        self.go.wait(20)
+        self.go.wait(2 * PATIENCE)
         with self._lock:
             self.at_once -= 1
         return answers.AdjustmentPage(items=[], next=None, searched_back_to=None, archived=None)
@@ -51,7 +54,7 @@ async def until(what: Callable[[], bool]) -> None:
     began = time.monotonic()
     while not what():
         await asyncio.sleep(0.01)
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < PATIENCE
 
 
 def served(site: Site) -> httpx.AsyncClient:
@@ -68,8 +71,8 @@ def test_auditors_who_ask_for_much_keep_nobody_out(site: Site, monkeypatch: pyte
             floods = [ask(client, one, "/v1/adjustments") for one in auditors for _ in range(20)]
             await until(lambda: slow.at_once >= TOGETHER["auditors"])
             for address in ("/healthz", "/sign-in", "/static/console.css"):
-                assert (await asyncio.wait_for(client.get(address), 5)).status_code in (200, 503)
-            assert (await asyncio.wait_for(ask(client, other, "/v1/kill-switch"), 5)).status_code == 200
+                assert (await asyncio.wait_for(client.get(address), PATIENCE)).status_code in (200, 503)
+            assert (await asyncio.wait_for(ask(client, other, "/v1/kill-switch"), PATIENCE)).status_code == 200
             # The log too, which is read by the same login.
             log = ask(client, other, "/v1/adjustments")
             await until(lambda: slow.at_once > TOGETHER["auditors"])
@@ -91,7 +94,7 @@ def test_one_person_works_on_few_at_once_and_too_many_that_wait_are_refused(
         async with served(site) as client:
             floods = [ask(client, ann, "/v1/adjustments") for _ in range(EACH + WAITING + 3)]
             await until(lambda: slow.at_once == EACH and sum(one.done() for one in floods) == WAITING + 3)
-            assert (await asyncio.wait_for(ask(client, bo, "/v1/kill-switch"), 5)).status_code == 200
+            assert (await asyncio.wait_for(ask(client, bo, "/v1/kill-switch"), PATIENCE)).status_code == 200
             slow.go.set()
             found = [one.status_code for one in await asyncio.gather(*floods)]
             assert (await ask(client, ann, "/v1/adjustments")).status_code == 200, "all turns are given back"

@@ -136,7 +136,7 @@ def killed_in(settings: Settings, file: Path, module: str, name: str) -> None:
     """`limits outbox deliver`, killed -9 when it comes to a function."""
     before = f"import os, signal, {module} as it\nit.{name} = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)"
     process = Process(settings, "outbox", "deliver", "--to", str(file), before=before)
-    assert process.process.wait(60) == -9, process.said()
+    assert process.wait(60) == -9, process.said()
 
 
 def test_killed_between_writing_and_marking_the_same_goes_out_again(
@@ -186,7 +186,7 @@ class Slow:
     def send(self, messages: Sequence[Message]) -> None:
         self.got += messages
         self.reached.set()
-        assert self.go_on.wait(30)
+        assert self.go_on.wait(60)
 
 
 def test_while_one_delivers_another_does_nothing(conn: Connection, database: Database, file: Path) -> None:
@@ -195,7 +195,7 @@ def test_while_one_delivers_another_does_nothing(conn: Connection, database: Dat
     slow = Slow()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(engine.deliver, database, slow)
-        assert slow.reached.wait(30)
+        assert slow.reached.wait(60)
         assert deliver(database, file) == Delivery(busy=True)
         slow.go_on.set()
         assert first.result().delivered == 2

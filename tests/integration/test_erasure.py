@@ -328,7 +328,7 @@ def test_killed_half_way_it_is_as_if_it_never_was(database: Database, conn: Conn
         thread = _start(lambda: persons.erase(eraser, USER, actor="Bo"), failed)
         _wait_until_waiting(conn, "erasing")
         conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'erasing'")
-        thread.join(30)
+        thread.join(60)
     assert len(failed) == 1 and isinstance(failed[0], psycopg.OperationalError)
     assert (left_of(conn, USER), saying(conn, NAME), others(conn)) == before
     assert persons.erasures(conn) == [] and persons.erase(conn, USER, actor="Bo").user_id == USER
@@ -343,7 +343,7 @@ def test_what_is_being_imported_goes_as_well(database: Database, conn: Connectio
             builders.add_documents(importer, USER, AS_OF)
             thread = _start(lambda: persons.erase(eraser, USER, actor="Bo"), failed)
             _wait_until_waiting(conn, "erasing")
-        thread.join(30)
+        thread.join(60)
     assert failed == [] and set(left_of(conn, USER)) <= KEPT
 
 
@@ -366,7 +366,7 @@ def test_who_writes_behind_an_erasure_is_refused(database: Database, conn: Conne
             _wait_until_waiting(conn, "importing")
             _wait_until_waiting(conn, "packing")
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
     assert [type(error) for error in failed] == [ErasureRefused]
     assert set(left_of(conn, USER)) <= KEPT
     assert sealing.count(conn, "packed_users") >= len(OTHERS), "it read the users anew, without the one"

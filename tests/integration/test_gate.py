@@ -171,7 +171,7 @@ def test_those_who_race_follow_one_another(
             waiting = pool.submit(second, other, held.review_id, actor="Cy", reason="second")
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.5)
-        error = waiting.exception(timeout=30)
+        error = waiting.exception(timeout=60)
     assert isinstance(error, ReviewRefused) == (second is gates.release), "nobody releases what is not held any more"
     assert reviews.get(conn, held.review_id).state == state
     assert len(what(conn, held)) == (3 if (first, second) == (gates.release, gates.cancel) else 2)

@@ -215,7 +215,7 @@ def test_an_approval_waits_for_one_that_is_not_committed_yet(conn: Connection, d
         approvals.decide(conn, first, "approve", actor="Bob", reason="")
         thread.start()
         assert not done.wait(0.5)
-    assert done.wait(20)
+    assert done.wait(60)
     thread.join()
     assert (state(conn, first), state(conn, second)) == ("withdrawn", "approved")
 
@@ -348,7 +348,7 @@ def test_a_withdrawal_waits_for_what_is_being_applied(database: Database, conn: 
             thread = threading.Thread(target=stop)
             thread.start()
             assert not done.wait(0.5)
-        assert done.wait(20)
+        assert done.wait(60)
         thread.join()
         with pytest.raises(PolicyNotApproved):
             approvals.require(worker, policy.policy_hash)

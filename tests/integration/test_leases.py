@@ -147,7 +147,7 @@ def _lost(keeper: LeaseKeeper) -> bool:
 
 
 def _wait(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while not true():
         assert time.monotonic() < until
         time.sleep(0.05)

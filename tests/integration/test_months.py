@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
 
 from limits.store.db import Connection, Database, Role
+from tests.conftest import copied
 
 Login = Callable[[str, Role], Connection]
 MAKE = "SELECT limits.ensure_month(%s, %s)"
 LOG, EVENTS = "limits.adjustment_log", "limits.events"
+
+
+@pytest.fixture
+def database(server_url: str, bare: str) -> Iterator[Database]:
+    """One in which no month has been made yet."""
+    with copied(server_url, bare) as copy:
+        yield copy
 
 
 def later(months: int) -> dt.date:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,7 +17,8 @@ from limits.settings import Settings, make_settings
 from limits.store import gates, reconciling, reviews
 from limits.store.db import Connection, Database, Role
 from limits.store.reviews import ReviewRow
-from tests import builders, invariants
+from tests import builders, invariants, packs
+from tests.conftest import copied, copy_database
 
 AS_OF = builders.AS_OF
 NEXT = AS_OF + dt.timedelta(days=1)
@@ -28,6 +30,36 @@ JULY = "limits.adjustment_log_2026_07"
 MESSAGE = "INSERT INTO limits.outbox (entry_id, review_id, user_id, as_of, kind)"
 
 
+@pytest.fixture(scope="module")
+def world(server_url: str, template: str, scratch: Path) -> str:
+    """The name of a database in which two reviews are done, of which the second is not reconciled; each user was
+    raised by the first. Each test has a copy.
+    """
+    name = "limits_reconciled"
+    made = copy_database(server_url, template, name)
+    with made.connect("owner", "limits test") as conn:
+        for user_id in USERS:
+            builders.add_steady_user(conn, user_id, credit_limit=300_000)
+        builders.refresh(conn)
+    settings = make_settings(
+        database_url=made.url, broker_url=None, home=scratch / "reconciled", policy=str(scratch / f"{packs.OWN}.toml"),
+        shard_users=3,
+    )  # fmt: skip
+    review(made, settings, AS_OF)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("limits.engine.running.reconcile_owed", lambda conn: [])
+        review(made, settings, NEXT)
+    return name
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, server_url: str, template: str) -> Iterator[Database]:
+    """A copy of that world for a test that asks for its ``row``, else one with nothing in it."""
+    source = request.getfixturevalue("world") if "row" in request.fixturenames else template
+    with copied(server_url, source) as copy:
+        yield copy
+
+
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return make_settings(
@@ -36,15 +68,9 @@ def settings(settings: Settings) -> Settings:
 
 
 @pytest.fixture
-def row(database: Database, settings: Settings, conn: Connection, monkeypatch: pytest.MonkeyPatch) -> ReviewRow:
-    """Two reviews are done, of which the second is not reconciled; each user was raised by the first."""
-    for user_id in USERS:
-        builders.add_steady_user(conn, user_id, credit_limit=300_000)
-    builders.refresh(conn)
-    review(database, settings, AS_OF)
-    with monkeypatch.context() as patched:
-        patched.setattr("limits.engine.running.reconcile_owed", lambda conn: [])
-        return review(database, settings, NEXT)
+def row(conn: Connection) -> ReviewRow:
+    """The second of the reviews of that world."""
+    return reviews.list_reviews(conn)[0]
 
 
 def review(database: Database, settings: Settings, as_of: dt.date) -> ReviewRow:

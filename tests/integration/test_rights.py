@@ -13,6 +13,7 @@ from limits import engine
 from limits.settings import Settings
 from limits.store.db import Connection, Database
 from tests import builders
+from tests.integration.test_months import database as database  # noqa: PLC0414 (the fixture: no month in it)
 
 MATRIX = Path(__file__).resolve().parents[1] / "rights.toml"
 #: The roles of the matrix, without limits_; of the owner and the migrator it says nothing, who may everything.

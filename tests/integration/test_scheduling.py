@@ -359,7 +359,7 @@ def test_many_clocks_that_do_not_agree_about_the_time_pass_over_what_nobody_revi
 ) -> None:
     """Without the lock of a schedule one clock would review a date that another one passes over."""
     add(conn)
-    barrier = threading.Barrier(4, timeout=30)
+    barrier = threading.Barrier(4, timeout=60)
     errors: list[BaseException] = []
 
     def scheduler(number: int) -> None:
@@ -391,7 +391,7 @@ def test_a_person_and_the_clock_at_once_make_one_review(
     add(conn, catch_up="all")
     made: list[bool] = []
     errors: list[BaseException] = []
-    barrier = threading.Barrier(4, timeout=30)
+    barrier = threading.Barrier(4, timeout=60)
 
     def at_once(act: Callable[[], None]) -> None:
         try:

@@ -450,7 +450,7 @@ def test_of_two_sealers_each_batch_is_sealed_once(
         recompute(database, settings, day % 7 + 1, day=day)
     stop.set()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert unexpected == []
     for own in (files, elsewhere):
         own.sealer(new_file=True).step(database.connect("sealer", "limits test"))

@@ -56,7 +56,7 @@ def test_a_batch_is_under_a_signed_checkpoint_within_half_a_minute_of_its_commit
             applied(user_id)
             took = until(lambda: sealing.state(conn).unsealed == 0, 30.0)
             assert took < 30
-            until(lambda: checkpoint.digest(notes(conn)[-1]) == checkpoint.digest(last_of(files)), 5.0)
+            until(lambda: checkpoint.digest(notes(conn)[-1]) == checkpoint.digest(last_of(files)))
         assert [row.kind for row in workers.list_workers(conn, max_age=15)] == ["sealer"]
         assert process.stop() == 0
         said = process.said()

@@ -429,7 +429,7 @@ def test_ctrl_c_ends_the_watching_alone(settings: Settings, ops: Connection, row
         assert time.monotonic() < until, said
         time.sleep(0.1)
     watching.send_signal(signal.SIGINT)
-    _, errors = watching.communicate(timeout=30)
+    _, errors = watching.communicate(timeout=60)
     reader.join(timeout=10)
     os.close(ours)
     assert (watching.returncode, errors) == (0, "no longer watched; the review goes on\n")

@@ -260,7 +260,7 @@ def test_a_byte_at_a_time_is_no_answer_in_time(database: Database, receiver: Rec
     done = deliver(database, receiver, seconds=0.5)
     assert done.delivered == 0 and sorted(done.failed) == [1, 2]
     assert time.monotonic() - began < 5
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while any(thread.name == "webhook" for thread in threading.enumerate()):
         assert time.monotonic() < until, "nobody waits on at a connection that was given up"
         time.sleep(0.05)
