@@ -24,9 +24,10 @@ LEASES_BESIDE = 3
 #: The stages of the canary: of so many users one is applied before the next stage. limits.next_release has the same.
 CANARY = (100, 10, 1)
 
-#: Shards of a review at least, so that several workers get something to do; of a small stage of the canary two, where
-#: each has so many users: what a shard costs whoever is in it is then less than what the second worker saves.
-LEAST_SHARDS = 8
+#: Shards of a review at least, so that several workers get something to do, where each has so many users: what a shard
+#: costs whoever is in it is then a small part. Of a small stage of the canary two, where each has so many: what the
+#: second one costs is then less than what the second worker saves.
+LEAST_SHARDS, WORTH_MORE = 8, 5_000
 WORTH_TWO = 2_000
 
 
@@ -36,7 +37,7 @@ def shard_sizes(users: int, most: int) -> list[int]:
     Each stage of the canary ends where a shard ends, so that it is the share of users that it is said to be. Its shards
     are alike, and from two on an even number of them, so that two workers end together.
     """
-    most = max(min(most, -(-users // LEAST_SHARDS)), 1)
+    most = min(most, max(-(-users // LEAST_SHARDS), WORTH_MORE))
     sizes: list[int] = []
     for one_in in CANARY:
         stage = -(-users // one_in) - sum(sizes)

@@ -115,6 +115,8 @@ def _of_broker(settings: Settings, database: Database, role: Role) -> dict[str, 
             "pool": pool,
             "init_extension": False,
             "wait_time_seconds": 0,
+            "use_notify": True,
+            "listen": functools.partial(database_queue.listening, database),
             "polling_interval": 0.2,
             "visibility_timeout": visibility_seconds(settings),
         }

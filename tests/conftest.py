@@ -25,6 +25,7 @@ REQUIRED = os.environ.get("LIMITS_REQUIRE_BROKERS", "") not in ("", "0")
 for _name in [name for name in os.environ if name.startswith("LIMITS_")]:
     del os.environ[_name]
 
+from limits import breakers  # noqa: E402
 from limits.settings import Settings, get_settings, make_settings  # noqa: E402
 from limits.store import migrate  # noqa: E402
 from limits.store.db import Connection, Database  # noqa: E402
@@ -233,8 +234,9 @@ def database(server_url: str, template: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def settings(database: Database, scratch: Path, tmp_path: Path) -> Settings:
-    """Settings of that copy: no broker, and chunks small enough for several to fit into a test."""
+def settings(database: Database, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings of that copy: no broker, and chunks and shards small enough for several to fit into a test."""
+    monkeypatch.setattr(breakers, "WORTH_MORE", 1)
     return make_settings(
         database_url=database.url,
         broker_url=None,

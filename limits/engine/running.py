@@ -46,8 +46,8 @@ from limits.store.reviews import Lease, ReviewRow
 log = structlog.get_logger()
 
 #: What a worker waits between looks while others hold what is left of a review's stage, in seconds: the next stage
-#: often begins right then, and a message takes longer. Longer each time, so that a hundred who wait ask little.
-PAUSES = (0.02, 0.04, 0.08, 0.16, 0.32)
+#: often begins right then, and a message takes longer. Longer and longer, so that a hundred who wait ask little.
+PAUSES = (0.01, 0.01, 0.01, 0.02, 0.02, 0.04, 0.08, 0.16, 0.32)
 
 #: What keeps a shard from going on that neither another try nor another worker would mend.
 _STOPPED = (

@@ -19,5 +19,5 @@ def warm(tell: Callable[[], object] = lambda: None) -> None:
     portfolio = make_portfolio()
     decisions = review(portfolio, policy)
     made = rows.encode(portfolio, decisions, dispose(portfolio, decisions, policy))
-    entries.batch(rows.decode(made.user_id, made.body))
+    entries.batch(rows.decode(made.user_id, bytes(made.body)))  # what is read from the database cannot be written to
     snapshots.decode(snapshots.encode(portfolio))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import scalar_row
 from psycopg_pool import ConnectionPool
 
@@ -40,7 +41,7 @@ def pool(database: Database, role: Role) -> ConnectionPool:
 
     return ConnectionPool(
         database.url,
-        min_size=1,
+        min_size=0,  # the first use makes one; with 1 it would make a second beside it
         max_size=POOL_SIZE,
         timeout=POOL_SECONDS,
         kwargs={"autocommit": True, "client_encoding": "UTF8", "application_name": "limits queue"},
@@ -48,6 +49,11 @@ def pool(database: Database, role: Role) -> ConnectionPool:
         check=ConnectionPool.check_connection,
         open=True,
     )
+
+
+def listening(database: Database) -> str:
+    """The connection on which a worker is told of messages, which takes no rights."""
+    return make_conninfo(database.url, **(database.patience | {"application_name": "limits queue"}))
 
 
 def database_tag(conn: Connection) -> str:

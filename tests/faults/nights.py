@@ -76,7 +76,7 @@ def make(database: Database, home: Path, **values: Any) -> Settings:
     with database.connect("owner", "limits test") as conn, contextlib.suppress(ApprovalRefused):  # it is approved
         packs.write_pack(conn, home, packs.OWN)
     values = {"policy": str(home / f"{packs.OWN}.toml")} | values
-    small = {"shard_users": 16, "chunk_users": 3, "lease_seconds": 30, "heartbeat_seconds": 5, "tick_seconds": 1}
+    small = {"shard_users": 6, "chunk_users": 3, "lease_seconds": 30, "heartbeat_seconds": 5, "tick_seconds": 1}
     return make_settings(database_url=database.url, broker_url=None, home=home, **(small | values))
 
 

@@ -45,7 +45,7 @@ reviews.owe_review = killed""",
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return make_settings(
-        database_url=settings.database_url, broker_url=None, home=settings.home, chunk_users=5, shard_users=5,
+        database_url=settings.database_url, broker_url=None, home=settings.home, chunk_users=5, shard_users=2,
         lease_seconds=4, heartbeat_seconds=1, tick_seconds=1, concurrency=1,
     )  # fmt: skip
 

@@ -49,7 +49,7 @@ def settings(request: pytest.FixtureRequest, settings: Settings, services: dict[
         broker_url=services[request.param] if request.param else None,
         home=settings.home,
         chunk_users=5,
-        shard_users=20,
+        shard_users=15,
         lease_seconds=4,
         heartbeat_seconds=1,
         tick_seconds=1,

@@ -77,7 +77,9 @@ def test_shards_are_cut_where_the_stages_end(conn: Connection, users: int, most:
 
 def test_shards_of_a_small_and_of_a_large_review() -> None:
     assert breakers.shard_sizes(0, 20_000) == []
-    assert breakers.shard_sizes(10_000, 20_000) == [100, 900, *[1125] * 8]
+    assert breakers.shard_sizes(500, 20_000) == [5, 45, 450]
+    assert breakers.shard_sizes(10_000, 20_000) == [100, 900, 4500, 4500]
+    assert breakers.shard_sizes(20_000, 20_000) == [200, 1800, *[4500] * 4]
     assert breakers.shard_sizes(100_000, 20_000) == [1000, 4500, 4500, *[11_250] * 8]
     assert set(breakers.shard_sizes(1_000_000, 20_000)[2:8]) == {15_000}, "an even number of them"
 
