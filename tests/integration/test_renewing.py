@@ -160,6 +160,23 @@ def test_who_is_no_longer_raised_makes_room_for_who_is(
     invariants.check(conn)
 
 
+@pytest.mark.parametrize("raised_at_gate", [RAISED, RAISED + 1])
+def test_who_comes_to_the_same_again_holds_nothing_up(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None], raised_at_gate: int,
+) -> None:  # fmt: skip
+    block(conn, BLOCKED[: raised_at_gate - RAISED], "active", days=1)
+    meanwhile(lambda: overtake(BLOCKED[raised_at_gate - RAISED :]))
+    several = settings.model_copy(update={"shard_users": USERS})
+    row = ask()
+    if raised_at_gate > RAISED:
+        work(database, several, row)
+        gates.release(conn, row.review_id, actor="Bo", reason="one more is fine")
+    done = work(database, several, row).finished
+    assert done is not None, reviews.get(conn, row.review_id).error
+    invariants.check(conn)
+
+
 def test_what_a_person_let_through_at_the_gate_may_be_reached_and_not_exceeded(
     database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
     meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None],
