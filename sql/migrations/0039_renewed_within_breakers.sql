@@ -9,6 +9,10 @@ SET LOCAL ROLE limits_owner;
 ALTER TABLE limits.shards ADD COLUMN known_at timestamptz;
 CREATE OR REPLACE VIEW limits_read.shards AS SELECT * FROM limits.shards;
 
+-- When a row came in and not when its import began: that reads the whole file first, while a review may read the users.
+ALTER TABLE limits.user_profiles ALTER COLUMN ingested_at SET DEFAULT clock_timestamp();
+ALTER TABLE limits.frauds ALTER COLUMN ingested_at SET DEFAULT clock_timestamp();
+
 -- As in 0019, and that a shard was read after it was leased.
 CREATE OR REPLACE FUNCTION limits.guard_shard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, limits, pg_temp AS $$

@@ -219,6 +219,19 @@ def test_news_of_while_a_shard_is_decided_are_news(
     invariants.check(conn)
 
 
+def test_an_import_that_began_before_and_ended_after_brings_news(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None],
+) -> None:  # fmt: skip
+    with database.connect("owner", "import") as importing:
+        importing.execute("BEGIN")
+        row = ask()
+        meanwhile(lambda: (block(importing, [1]), importing.execute("COMMIT"))[0], at="decide.decided")
+        done = work(database, settings, row).finished
+    assert done is not None and done.users_raised == RAISED - 1
+    invariants.check(conn)
+
+
 # Who may ------------------------------------------------------------------------------------------
 
 
