@@ -93,9 +93,8 @@ def test_raises_together_stay_within_the_budget(
 def test_whom_the_budget_cuts_trips_no_breaker_while_they_are_decided_again(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:
-    pack = write_pack(
-        conn, tmp_path, breakers__exposure_up_bps="300", breakers__population_bps="10000\n\n[budget]\nexposure_bps = 300"
-    )
+    bounds = {"breakers__exposure_up_bps": "300", "breakers__population_bps": "10000\n\n[budget]\nexposure_bps = 300"}
+    pack = write_pack(conn, tmp_path, **bounds)
     single = settings.model_copy(update={"chunk_users": 1, "shard_users": 1_000})
     for user_id in range(USERS + 1, 3 * USERS + 1):
         builders.add_steady_user(conn, user_id, credit_limit=500_000)

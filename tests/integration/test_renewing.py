@@ -194,6 +194,24 @@ def test_what_a_person_let_through_at_the_gate_may_be_reached_and_not_exceeded(
     invariants.check(conn)
 
 
+@pytest.mark.parametrize("at", ["apply.part", "again.decided"])
+def test_whoever_is_at_it_when_a_review_is_held_gives_the_shard_back(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None], at: str,
+) -> None:  # fmt: skip
+    row = ask()
+
+    def hold() -> None:
+        gates.hold(conn, row.review_id, actor="gate", reason="x", figures={})
+
+    meanwhile(lambda: (overtake(BLOCKED), meanwhile(hold, at=at))[0])
+    assert work(database, settings, row).state == "waits"
+    assert conn.execute("SELECT shard FROM limits.shards WHERE state = 'leased' OR error IS NOT NULL").fetchall() == []
+    gates.release(conn, row.review_id, actor="Bo", reason="fine")
+    assert work(database, settings, row).finished is not None
+    invariants.check(conn)
+
+
 # News ---------------------------------------------------------------------------------------------
 
 
