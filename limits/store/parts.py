@@ -10,8 +10,7 @@ import psycopg
 import pyarrow as pa
 from psycopg.rows import scalar_row
 
-from limits.errors import PartDamaged, ReviewRefused
-from limits.store import reviews
+from limits.errors import PartDamaged
 from limits.store import rows as decision_rows
 from limits.store.queries import query
 from limits.store.reviews import Lease
@@ -48,15 +47,10 @@ def left(conn: Connection, lease: Lease) -> Sequence[int]:
 def take(conn: Connection, lease: Lease, part: int) -> Rows | None:
     """Removes a part inside the caller's transaction, which applies it; None when it is gone.
 
-    PartDamaged when it is not what was decided; ReviewRefused when the review was held or the shard lost.
+    PartDamaged when it is not what was decided.
     """
     parameters = {"review_id": lease.review_id, "shard": lease.shard, "part": part}
-    try:
-        found = conn.execute(query("part_take"), parameters, binary=True).fetchone()
-    except psycopg.Error as error:
-        if error.sqlstate == reviews.LOST:
-            raise ReviewRefused(error.diag.message_primary or str(error)) from error
-        raise
+    found = conn.execute(query("part_take"), parameters, binary=True).fetchone()
     if found is None:
         return None
     root, body, users = found

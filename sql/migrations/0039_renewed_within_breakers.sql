@@ -81,7 +81,8 @@ END $$;
 -- shift_review only.
 CREATE TABLE limits.review_shifts (
     review_id bigint PRIMARY KEY REFERENCES limits.reviews,
-    shifted   jsonb NOT NULL
+    -- Else one who holds a lease would stop all others, who add to it and read it.
+    shifted   jsonb NOT NULL CHECK (NOT jsonb_path_exists(shifted, '$.* ? (@.type() != "number" || @.abs() > 1e30)'))
 );
 
 -- Tallies added up, key by key; of what is the greatest of something the greatest.

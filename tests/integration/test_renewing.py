@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from limits import engine
@@ -265,3 +266,23 @@ def test_only_the_holder_of_a_lease_adds_to_it(
         login("limits_test_one", "worker").execute(statement, (row.review_id,))
     with pytest.raises(Exception, match="permission denied"):
         login("limits_test_two", "operations").execute(statement, (row.review_id,))
+
+
+@pytest.mark.parametrize("raised", ["null", '"NaN"', '"-Infinity"', "-1e5000"])
+def test_what_is_no_sum_is_not_added(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow], login: Login,
+    meanwhile: Callable[..., None], raised: str,
+) -> None:  # fmt: skip
+    row, refused, by = ask(), [], f'{{"raised": {raised}}}'
+
+    def add() -> None:
+        held = conn.execute("SELECT review_id, shard, token FROM limits.shards WHERE state = 'leased'").fetchone()
+        assert held is not None
+        try:
+            login("limits_test_one", "worker").execute("SELECT limits.shift_review(%s, %s, %s, %s)", (*held, by))
+        except psycopg.errors.CheckViolation as error:
+            refused.append(error)
+
+    meanwhile(add, at="apply.committed")
+    assert work(database, settings, row).finished is not None
+    assert refused
