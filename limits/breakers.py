@@ -99,8 +99,8 @@ class Bound:
         return self.part * ALL_BPS > self.whole * self.bps
 
     def exceeds(self, other: Bound) -> bool:
-        """Whether the share is greater than the other's; exact."""
-        return self.part * other.whole > other.part * self.whole
+        """Whether the share is greater than the other's; exact. Of nothing, more is a greater share."""
+        return self.part * max(other.whole, 1) > other.part * max(self.whole, 1)
 
     @property
     def found(self) -> str:

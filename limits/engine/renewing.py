@@ -72,15 +72,17 @@ def _tally(made: Rows, granted: Int | None = None) -> dict[str, int]:
 
 
 def _shifted(counts: Counts, by: Mapping[str, int]) -> Counts:
-    """Counts of the gate with what was decided otherwise since."""
+    """Counts of the gate with what was decided otherwise since.
+
+    Of as many users and as much exposure as at the gate: whoever was taken out is put in later, and a share of fewer
+    in between would trip of nothing but that.
+    """
     return dataclasses.replace(
         counts,
-        users=counts.users + by["users"],
         raised=counts.raised + by["raised"],
         lowered=counts.lowered + by["lowered"],
         quarantined=counts.quarantined + by["quarantined"],
         fallback=counts.fallback + by["fallback"],
-        exposure_before=counts.exposure_before + by["before"],
-        exposure_after=counts.exposure_after + by["wished"],
+        exposure_after=counts.exposure_after + by["wished"] - by["before"],
         greatest_raise_bps=max(counts.greatest_raise_bps, by[_GREATEST]),
     )

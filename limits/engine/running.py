@@ -206,9 +206,10 @@ def _put_down(conn: Connection, lease: Lease, row: ReviewRow, error: LimitsError
         reviews.give_back(conn, lease)
         _fail(conn, row.review_id, error)
         return "over"
-    if isinstance(error, ReviewRefused):  # cancelled meanwhile, and the lease with it
+    if isinstance(error, ReviewRefused):  # cancelled meanwhile, and the lease with it; or held
+        reviews.give_back(conn, lease)
         log.warning("review stopped", review_id=row.review_id, reason=str(error))
-        return "over"
+        return "over" if reviews.get(conn, row.review_id).is_final else "waits"
     if isinstance(error, PartDamaged | SnapshotError):
         # A person has to mend it: the review's status says what, and the next tick tries again.
         reviews.give_back(conn, lease, error=in_words(error))

@@ -200,10 +200,7 @@ def _apply_shard(task: Task) -> ShardRun:
             return _not_done(task, began)
         reach("apply.part")
         with conn.transaction():
-            part = parts.take(conn, lease, number)
-            if part is None:
-                raise LeaseLost(f"part {number} of shard {lease.shard} of review {lease.review_id} is gone")
-            stale = _apply_part(task, part, *cut)
+            stale = _apply_part(task, _take(task, number), *cut)
             reach("apply.commit")
         reach("apply.committed")
         if stale:
@@ -237,6 +234,20 @@ def _cut_by_budget(task: Task) -> tuple[Int, Int]:
     raises, granted = gates.granted(task.line.conn, task.lease)
     less = granted < raises.delta
     return raises.user_id[less], granted[less]
+
+
+def _take(task: Task, number: int) -> Rows:
+    """A part, for the transaction that applies it. ReviewRefused when the review was held or the shard lost."""
+    lease = task.lease
+    try:
+        part = parts.take(task.line.conn, lease, number)
+    except record.REFUSED as error:
+        if error.sqlstate == reviews.LOST:
+            raise ReviewRefused(error.diag.message_primary or str(error)) from error
+        raise
+    if part is None:
+        raise LeaseLost(f"part {number} of shard {lease.shard} of review {lease.review_id} is gone")
+    return part
 
 
 def _apply_part(task: Task, part: Rows, cut: Int, granted: Int) -> list[int]:

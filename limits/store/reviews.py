@@ -27,7 +27,7 @@ from limits.store.queries import query
 
 Connection = psycopg.Connection[Any]
 
-_LOST = "LM002"  # what the database says of a lease that somebody else has by now
+LOST = "LM002"  # what the database says of a lease that somebody else has by now
 
 #: States in which a review is over.
 FINAL = frozenset({"done", "failed", "cancelled"})
@@ -405,7 +405,7 @@ def refused_when_lost() -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        if error.sqlstate == _LOST:
+        if error.sqlstate == LOST:
             raise LeaseLost(error.diag.message_primary or str(error)) from error
         raise
 

@@ -9,6 +9,10 @@ SET LOCAL ROLE limits_owner;
 ALTER TABLE limits.shards ADD COLUMN known_at timestamptz;
 CREATE OR REPLACE VIEW limits_read.shards AS SELECT * FROM limits.shards;
 
+-- When a row came in and not when its import began: that reads the whole file first, while a review may read the users.
+ALTER TABLE limits.user_profiles ALTER COLUMN ingested_at SET DEFAULT clock_timestamp();
+ALTER TABLE limits.frauds ALTER COLUMN ingested_at SET DEFAULT clock_timestamp();
+
 -- As in 0019, and that a shard was read after it was leased.
 CREATE OR REPLACE FUNCTION limits.guard_shard() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, limits, pg_temp AS $$
@@ -77,7 +81,8 @@ END $$;
 -- shift_review only.
 CREATE TABLE limits.review_shifts (
     review_id bigint PRIMARY KEY REFERENCES limits.reviews,
-    shifted   jsonb NOT NULL
+    -- Else one who holds a lease would stop all others, who add to it and read it.
+    shifted   jsonb NOT NULL CHECK (NOT jsonb_path_exists(shifted, '$.* ? (@.type() != "number" || @.abs() > 1e30)'))
 );
 
 -- Tallies added up, key by key; of what is the greatest of something the greatest.

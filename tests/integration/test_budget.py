@@ -90,6 +90,20 @@ def test_raises_together_stay_within_the_budget(
         assert (total, cut) == (kept.wished_minor, [])
 
 
+def test_whom_the_budget_cuts_trips_no_breaker_while_they_are_decided_again(
+    database: Database, settings: Settings, conn: Connection, tmp_path: Path
+) -> None:
+    bounds = {"breakers__exposure_up_bps": "300", "breakers__population_bps": "10000\n\n[budget]\nexposure_bps = 300"}
+    pack = write_pack(conn, tmp_path, **bounds)
+    single = settings.model_copy(update={"chunk_users": 1, "shard_users": 1_000})
+    for user_id in range(USERS + 1, 3 * USERS + 1):
+        builders.add_steady_user(conn, user_id, credit_limit=500_000)
+    row = engine.request_review(database, single, as_of=AS_OF, actor="Ann", policy=pack)
+    done = engine.work(database, single, row.review_id, worker="test").finished
+    assert done is not None, reviews.get(conn, row.review_id).error
+    assert 0 < done.users_raised < 2 * USERS, "the test says something"
+
+
 def test_the_price_is_found_again_from_what_was_kept(
     database: Database, settings: Settings, conn: Connection, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from limits import engine
@@ -160,6 +161,23 @@ def test_who_is_no_longer_raised_makes_room_for_who_is(
     invariants.check(conn)
 
 
+@pytest.mark.parametrize("raised_at_gate", [RAISED, RAISED + 1])
+def test_who_comes_to_the_same_again_holds_nothing_up(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None], raised_at_gate: int,
+) -> None:  # fmt: skip
+    block(conn, BLOCKED[: raised_at_gate - RAISED], "active", days=1)
+    meanwhile(lambda: overtake(BLOCKED[raised_at_gate - RAISED :]))
+    several = settings.model_copy(update={"shard_users": USERS})
+    row = ask()
+    if raised_at_gate > RAISED:
+        work(database, several, row)
+        gates.release(conn, row.review_id, actor="Bo", reason="one more is fine")
+    done = work(database, several, row).finished
+    assert done is not None, reviews.get(conn, row.review_id).error
+    invariants.check(conn)
+
+
 def test_what_a_person_let_through_at_the_gate_may_be_reached_and_not_exceeded(
     database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
     meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None],
@@ -174,6 +192,24 @@ def test_what_a_person_let_through_at_the_gate_may_be_reached_and_not_exceeded(
     held = reviews.get(conn, row.review_id)
     assert (held.state, held.stage) == ("held", "apply") and "users raised: 60.00%" in str(held.error)
     assert applied(conn) <= RAISED + 1
+    invariants.check(conn)
+
+
+@pytest.mark.parametrize("at", ["apply.part", "again.decided"])
+def test_whoever_is_at_it_when_a_review_is_held_gives_the_shard_back(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None], overtake: Callable[[Iterable[int]], None], at: str,
+) -> None:  # fmt: skip
+    row = ask()
+
+    def hold() -> None:
+        gates.hold(conn, row.review_id, actor="gate", reason="x", figures={})
+
+    meanwhile(lambda: (overtake(BLOCKED), meanwhile(hold, at=at))[0])
+    assert work(database, settings, row).state == "waits"
+    assert conn.execute("SELECT shard FROM limits.shards WHERE state = 'leased' OR error IS NOT NULL").fetchall() == []
+    gates.release(conn, row.review_id, actor="Bo", reason="fine")
+    assert work(database, settings, row).finished is not None
     invariants.check(conn)
 
 
@@ -202,6 +238,19 @@ def test_news_of_while_a_shard_is_decided_are_news(
     invariants.check(conn)
 
 
+def test_an_import_that_began_before_and_ended_after_brings_news(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None],
+) -> None:  # fmt: skip
+    with database.connect("owner", "import") as importing:
+        importing.execute("BEGIN")
+        row = ask()
+        meanwhile(lambda: (block(importing, [1]), importing.execute("COMMIT"))[0], at="decide.decided")
+        done = work(database, settings, row).finished
+    assert done is not None and done.users_raised == RAISED - 1
+    invariants.check(conn)
+
+
 # Who may ------------------------------------------------------------------------------------------
 
 
@@ -217,3 +266,23 @@ def test_only_the_holder_of_a_lease_adds_to_it(
         login("limits_test_one", "worker").execute(statement, (row.review_id,))
     with pytest.raises(Exception, match="permission denied"):
         login("limits_test_two", "operations").execute(statement, (row.review_id,))
+
+
+@pytest.mark.parametrize("raised", ["null", '"NaN"', '"-Infinity"', "-1e5000"])
+def test_what_is_no_sum_is_not_added(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow], login: Login,
+    meanwhile: Callable[..., None], raised: str,
+) -> None:  # fmt: skip
+    row, refused, by = ask(), [], f'{{"raised": {raised}}}'
+
+    def add() -> None:
+        held = conn.execute("SELECT review_id, shard, token FROM limits.shards WHERE state = 'leased'").fetchone()
+        assert held is not None
+        try:
+            login("limits_test_one", "worker").execute("SELECT limits.shift_review(%s, %s, %s, %s)", (*held, by))
+        except psycopg.errors.CheckViolation as error:
+            refused.append(error)
+
+    meanwhile(add, at="apply.committed")
+    assert work(database, settings, row).finished is not None
+    assert refused

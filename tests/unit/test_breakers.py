@@ -62,6 +62,8 @@ def test_what_was_let_through_may_be_reached_and_not_exceeded() -> None:
     more = dataclasses.replace(let_through, raised=121, lowered=60, quarantined=10)
     assert further_in_words(RULES, more, let_through) == "users raised: 60.50%, more than 50.00%"
     assert further_in_words(RULES, dataclasses.replace(more, users=202), let_through) == "", "the same share, or less"
+    nothing = dataclasses.replace(QUIET, exposure_before=0, exposure_after=0)
+    assert further_in_words(RULES, dataclasses.replace(nothing, exposure_after=1), nothing), "a limit where none was"
 
 
 GOOD = Canary(
