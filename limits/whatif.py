@@ -193,11 +193,7 @@ def _read(kind: Kind, value: str, exponent: int) -> tuple[How, int] | str:
         return f"the largest amount is {major(LARGEST_MINOR, exponent)}"
     if not sign:
         return "set", minor
-    return (
-        "it is an amount without a sign"
-        if kind == "request"
-        else ("shift", -minor if sign == "-" else minor)
-    )
+    return "it is an amount without a sign" if kind == "request" else ("shift", -minor if sign == "-" else minor)
 
 
 def _read_percent(kind: Kind, sign: str, whole: str, part: str) -> tuple[How, int] | str:
