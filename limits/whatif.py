@@ -158,9 +158,14 @@ def parse_change(text: str, currency: str) -> Change:
         raise InputError(f"{name} has no value; write it like {name}={EXAMPLES[kind].split(',')[0].split(' or ')[0]}")
     found = _read(kind, value, EXPONENTS[currency])
     if isinstance(found, str):
-        raise InputError(f"{name}={value} cannot be used: {found}; write {name}= and {EXAMPLES[kind]}")
+        raise InputError(f"{name}={value} cannot be used: {found}; write it like {_examples(name)}")
     how, amount = found
     return Change(name, how, amount)
+
+
+def _examples(name: str) -> str:
+    """Each way to write a change of an input, with its name: inflow=+10%, inflow=-500 or inflow=12000."""
+    return re.sub(r"(^|, | or )", rf"\1{name}=", EXAMPLES[INPUTS[name].kind])
 
 
 def _read(kind: Kind, value: str, exponent: int) -> tuple[How, int] | str:

@@ -15,6 +15,7 @@ from limits.store import seal_keys, sealing, workers
 from limits.store.anchors import Anchor
 from limits.store.db import TROUBLE, Connection, Database
 from limits.store.sealing import Sealer, Step
+from limits.wording import several
 from tasks.app import Context
 from tasks.heart import Heart
 from tasks.logs import set_up
@@ -65,8 +66,8 @@ def lines(step: Step) -> Iterator[str]:
         yield f"{what} is not sealed: {one.why}"
     if step.checkpoint_id is not None:
         yield (
-            f"checkpoint {step.checkpoint_id}: {step.batches:,} batches sealed, {step.entries:,} entries in "
-            f"{step.tree_size:,} leaves by now, signed by {step.key_id}"
+            f"checkpoint {step.checkpoint_id}: {several(step.batches, 'batch')} sealed, "
+            f"{several(step.entries, 'entry')} in {several(step.tree_size, 'leaf')} by now, signed by {step.key_id}"
         )
     if step.anchor_trouble:
         yield f"the second anchor did not take checkpoint {step.checkpoint_id}: {step.anchor_trouble}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -126,6 +127,8 @@ def _sentence(error: typer.TyperException) -> str:
     message = error.format_message().replace(": Value error, ", ": ")
     if context is None or "\n" in message:
         return message
+    if re.fullmatch(r"No such option: -[0-9.]+\.?", message):  # the parser takes a minus for the dash of an option
+        message = "A value begins with a minus, and amounts and numbers here are not below zero"
     end = "" if message.endswith("?") else "."
     return f"{message.rstrip('.')}{end} See: {context.command_path} --help"
 

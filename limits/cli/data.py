@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from limits.cli import common
+from limits.wording import several
 
 
 class Kind(enum.StrEnum):
@@ -71,7 +72,7 @@ def import_command(
         )
         return
     say(
-        f"{file.name}: {counts.total:,} rows, {counts.new:,} new, {counts.known:,} already known, "
+        f"{file.name}: {several(counts.total, 'row')}, {counts.new:,} new, {counts.known:,} already known, "
         f"{counts.quarantined:,} quarantined"
     )
     if counts.quarantined:
@@ -124,4 +125,4 @@ def pack_command(
     if json:
         print_json({"as_of": day.isoformat(), "all": everybody, "packed": users})
     else:
-        say(f"packed {users:,} users for reviews of {day}")
+        say(f"packed {several(users, 'user')} for reviews of {day}")

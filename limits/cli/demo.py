@@ -16,6 +16,7 @@ import typer
 
 from limits.cli import common
 from limits.cli.demo_samples import Data, Sample, sample_of
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine.scoring import Score
@@ -136,7 +137,7 @@ def load(
         there = samples.users_of(conn, sample.source)
         if there.others:
             raise InputError(
-                f"this database holds {there.others:,} users who are not of this demo, and the two must not mix; "
+                f"this database holds {several(there.others, 'user')} not of this demo, and the two must not mix; "
                 f"name a folder of its own: {again}"
             )
         tonight = there.observed_through or sample.tonight(asked or common.today())
@@ -151,14 +152,14 @@ def load(
             files = sample.write(Path(folder), tonight, users)
             if there.own not in (0, files.users):
                 raise InputError(
-                    f"this database holds {there.own:,} users of the demo, not {files.users:,}; name as many, or a "
-                    f"folder of its own: {again}"
+                    f"this database holds {several(there.own, 'user')} of the demo, not {files.users:,}; name as many, "
+                    f"or a folder of its own: {again}"
                 )
             for kind, path in files.paths.items():
                 with progress(f"importing {kind}", quiet=quiet) as bar:
                     counts = import_file(conn, kind, path, source=sample.source, actor=ACTOR, progress=bar)
                 say(
-                    f"{kind}: {counts.total:,} rows, {counts.new:,} new, {counts.known:,} already known, "
+                    f"{kind}: {several(counts.total, 'row')}, {counts.new:,} new, {counts.known:,} already known, "
                     f"{counts.quarantined:,} quarantined"
                 )
     return tonight

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from limits.cli.doctor import Finding
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.settings import Settings
@@ -80,12 +81,15 @@ def _waiting(state: State) -> Iterator[Finding]:
         mend = "find out who changed it, and put it back from a backup: limits.seal_troubles has all that was refused"
         yield Finding("sealing", "fail", f"{what} is not sealed: {state.refused_why}{more}", mend)
     if state.oldest_seconds is not None and state.oldest_seconds > LATE_SECONDS:
-        says = f"{state.unsealed:,} batches of the log are not sealed, the oldest for {state.oldest_seconds:,.0f} s"
+        waiting = f"{several(state.unsealed, 'batch')} of the log {'is' if state.unsealed == 1 else 'are'} not sealed"
+        says = f"{waiting}, the oldest for {state.oldest_seconds:,.0f} s"
         yield Finding("sealing", "fail", says, "run a sealer: limits log seal")
     elif not state.refused:
         newest = "" if state.age_seconds is None else f", the newest {state.age_seconds:,.0f} s ago"
         yield Finding(
-            "sealing", "ok", f"{state.checkpoints:,} checkpoints{newest}; {state.unsealed:,} batches on their way"
+            "sealing",
+            "ok",
+            f"{several(state.checkpoints, 'checkpoint')}{newest}; {several(state.unsealed, 'batch')} on their way",
         )
 
 

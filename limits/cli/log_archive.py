@@ -12,6 +12,7 @@ import typer
 from limits.cli import common
 from limits.cli.log_proved import open_checkpoints
 from limits.cli.log_verify import CheckpointsOption, PublicKeyOption, default_paths, read_keys
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.store.archiving import Archived, Size
@@ -83,8 +84,9 @@ def _would(size: Size, obstacle: str | None, month: dt.date, json: bool) -> None
         })  # fmt: skip
     else:
         say(
-            f"{month:%Y-%m}: {size.entries:,} entries in {size.batches:,} batches of {size.reviews:,} reviews about "
-            f"{size.users:,} users; its last day was {size.days:,} days ago, at least {size.least_days:,} are kept"
+            f"{month:%Y-%m}: {several(size.entries, 'entry')} in {several(size.batches, 'batch')} of "
+            f"{several(size.reviews, 'review')} about {several(size.users, 'user')}; its last day was "
+            f"{several(size.days, 'day')} ago, at least {size.least_days:,} are kept"
         )
     if obstacle is not None:
         note(f"it cannot be archived: {obstacle}")
@@ -108,7 +110,7 @@ def _print(done: Archived) -> None:
     month = done.month
     if done.now:
         say(
-            f"{month.name} is archived: {month.entries:,} entries in {done.path}, no longer in the database",
+            f"{month.name} is archived: {several(month.entries, 'entry')} in {done.path}, no longer in the database",
             strong=True,
         )
         if done.reused:
@@ -117,5 +119,5 @@ def _print(done: Archived) -> None:
     else:
         say(
             f"{month.name} was archived on {month.archived_at:%Y-%m-%d %H:%M} UTC by {month.actor}: "
-            f"{month.entries:,} entries in {done.path}"
+            f"{several(month.entries, 'entry')} in {done.path}"
         )

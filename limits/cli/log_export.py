@@ -29,6 +29,7 @@ from limits.cli.log_filter import (
     read_filter,
 )
 from limits.cli.streams import target
+from limits.wording import several
 
 
 class Format(enum.StrEnum):
@@ -86,7 +87,7 @@ def export_entries(
     if archived:
         note(f"not exported: {archives.in_words(archived)}")
     if output is not None or sys.stderr.isatty():
-        note(f"{count:,} entries written to {output or 'standard output'}")
+        note(f"{several(count, 'entry')} written to {output or 'standard output'}")
 
 
 @contextlib.contextmanager
@@ -99,7 +100,7 @@ def _counter(*, quiet: bool) -> Iterator[Callable[[int], None]]:
 
     def show(count: int) -> None:
         rate = count / max(time.monotonic() - began, 0.001)
-        print(f"\r\x1b[K{count:,} entries, {rate:,.0f} a second", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{several(count, 'entry')}, {rate:,.0f} a second", end="", file=sys.stderr, flush=True)
 
     try:
         yield show

@@ -11,8 +11,8 @@ import typer
 
 from limits.cli import common, streams
 from limits.cli.log_proved import grown
-from limits.cli.log_verdict import several
 from limits.cli.log_verify import PublicKeyOption, counting, default_paths, read_keys
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.errors import NotFound

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from limits.cli.log_verdict import clock, several
+from limits.cli.log_verdict import clock
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.checkpoint import Checkpoint, PublicKey

@@ -9,6 +9,7 @@ import typer
 
 from limits.cli import common
 from limits.cli.log import log
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine import Replay
@@ -117,7 +118,7 @@ def _print(found: Replay, seed: int | None) -> None:
         if found.differing > len(found.shown):
             note(f"{found.differing - len(found.shown):,} more entries differ: --limit shows more")
     for failure in found.failures:
-        say(f"review {failure.review_id} as of {failure.as_of}, {failure.entries:,} entries: {failure.error}")
+        say(f"review {failure.review_id} as of {failure.as_of}, {several(failure.entries, 'entry')}: {failure.error}")
     if found.groups_failed > len(found.failures):
         note(f"{found.groups_failed - len(found.failures):,} more failures like these: --limit shows more")
     for line in _summary(found, seed):
@@ -144,22 +145,23 @@ def _summary(found: Replay, seed: int | None) -> list[str]:
         if found.differing:
             fields = ", ".join(f"{replay_words.named(*key)} in {n:,}" for key, n in found.fields.most_common(8))
             verdict += f" ({fields})"
-        lines.append(f"{again:,} entries decided again from {found.snapshots:,} snapshots: {verdict}")
+        lines.append(f"{several(again, 'entry')} decided again from {several(found.snapshots, 'snapshot')}: {verdict}")
     if found.failed:
-        lines.append(f"{found.failed:,} entries cannot be decided again, though they should be")
+        lines.append(f"{several(found.failed, 'entry')} cannot be decided again, though they should be")
     if found.not_kept:
         lines.append(
-            f"{found.not_kept:,} entries not compared: their {found.snapshots_not_kept:,} snapshots are not kept any "
-            "more (limits snapshot prune)"
+            f"{several(found.not_kept, 'entry')} not compared: their {several(found.snapshots_not_kept, 'snapshot')} "
+            f"{'is' if found.snapshots_not_kept == 1 else 'are'} not kept any more (limits snapshot prune)"
         )
     if found.not_kept and not again and not found.failed:
         lines.append("nothing was compared at all: that says nothing about these entries")
     if found.archived:
-        lines.append(f"{found.archived:,} entries not looked at: their months are archived")
+        lines.append(f"{several(found.archived, 'entry')} not looked at, in months that are archived")
     for version, (entries, differing) in sorted(found.versions.items()):
         if version == code_version():
             continue
-        line = f"{entries:,} entries were written by code {version}, this is {code_version()}; compared all the same"
+        wrote = f"{several(entries, 'entry')} {'was' if entries == 1 else 'were'} written by code {version}"
+        line = f"{wrote}, this is {code_version()}; compared all the same"
         if differing:
             line += f": {differing:,} differ, which may come from the code alone; replay them with {version}"
         lines.append(line)

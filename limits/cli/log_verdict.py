@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limits.cli import common
+from limits.wording import several
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -16,12 +17,6 @@ SHOWN = 20
 #: Of checkpoints, where these have no number.
 _OF_CHECKPOINTS = ("no_checkpoint", "checkpoint_not_in_file", "signature_wrong")
 _PLURAL = {"entry": "entries", "batch": "batches", "checkpoint": "checkpoints"}
-_ODD = {"hash": "hashes", "leaf": "leaves"}
-
-
-def several(count: int, one: str) -> str:
-    """How many, in words: 1 batch, 2,000 batches."""
-    return f"{count:,} {one if count == 1 else (_PLURAL | _ODD).get(one, f'{one}s')}"
 
 
 def clock(at: dt.datetime) -> str:
@@ -103,7 +98,7 @@ def _of(report: Report) -> str:
     many = len(report.reviews)
     reviews = f"reviews {', '.join(map(str, report.reviews))}" if many > 1 else f"review {report.reviews[0]}"
     if many > 3:
-        reviews = f"{report.reviews_many:,} reviews"
+        reviews = several(report.reviews_many, "review")
     until = "" if report.first_day == report.last_day else f" to {report.last_day}"
     return f" of {reviews} as of {report.first_day}{until}"
 

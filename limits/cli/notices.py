@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine import Delivery, Sender
@@ -135,7 +136,7 @@ def _say(done: Delivery, sender: Sender) -> None:
     for user_id, why in sorted(done.failed.items())[:EXAMPLES]:
         note(f"user {user_id}: {why}")
     if done.failed:
-        note(f"messages to {len(done.failed):,} users wait for the next time")
+        note(f"messages to {several(len(done.failed), 'user')} wait for the next time")
 
 
 def _print(found: list[Notice], as_of: dt.date) -> None:

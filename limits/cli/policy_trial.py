@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine.simulating import Moved, Simulated, Simulation
@@ -108,7 +109,8 @@ def simulate_command(
         _print_date(made, one)
     if made.users_waiting:
         note(
-            f"{made.users_waiting:,} users have imported events that no review has counted yet; they are left out here"
+            f"{several(made.users_waiting, 'user')} with imported events that no review has counted yet: these are "
+            "left out here"
         )
     if plot is not None:
         note(f"drawn: {plot}")
@@ -121,11 +123,11 @@ def _print_date(made: Simulation, one: Simulated) -> None:
 
     what = f"review {one.review_id}, as of {one.as_of}" if one.review_id else f"as of {one.as_of}"
     others = f"{one.flipped:,} of them flip, {one.differing:,} get another limit"
-    say(f"{what}: {one.decided:,} users decided by both; {others}", strong=True)
+    say(f"{what}: {several(one.decided, 'user')} decided by both; {others}", strong=True)
     say(f"  champion   {_title(one.champion.policy)}")
     say(f"  new        {_title(one.new.policy)}")
     for outcome, reason in sorted(one.exceptions):
-        say(f"  {outcome:<10} {one.exceptions[outcome, reason]:,} users: {reason}")
+        say(f"  {outcome:<10} {several(one.exceptions[outcome, reason], 'user')}: {reason}")
     say("  who flips: champion down, new policy across")
     columns = ("champion", *(ACTIONS[action] for action in (1, 0, -1)))
     flips = [(ACTIONS[old], *(f"{one.flips[old, new]:,}" for new in (1, 0, -1))) for old in (1, 0, -1)]

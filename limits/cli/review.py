@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine import DryRun
@@ -308,7 +309,7 @@ def _print_reasons(rows: Sequence[tuple[tuple[int, int], int]]) -> None:
         ])  # fmt: skip
     if len(rows) > REASONS:
         rest = sum(users for _, users in rows[REASONS:])
-        say(f"  and {len(rows) - REASONS:,} more, of {rest:,} users; --json lists them all")
+        say(f"  and {len(rows) - REASONS:,} more, of {several(rest, 'user')}; --json lists them all")
 
 
 def _print_exceptions(rows: list[tuple[int, str, str, str]], total: int, where: str) -> None:

@@ -13,6 +13,7 @@ import typer
 from limits.calendars import CALENDARS, CATCH_UPS, Calendar, CatchUp
 from limits.cli import common
 from limits.errors import InputError
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.store.reviews import ReviewRow
@@ -284,7 +285,7 @@ def show_schedule(name: Name, json: common.Json = False) -> None:
     say(f"  newest     {row['newest'] or 'none yet'}")
     say(f"  next       {local}" + (f", which is {utc} UTC" if utc else ""))
     say(f"  missed     {_dates(row['missed'])}")
-    say(f"  passed     {len(row['passed_over']):,} dates without a review")
+    say(f"  passed     {several(len(row['passed_over']), 'date')} without a review")
     for one in row["passed_over"][:EXAMPLES]:
         say(f"    {one['business_date']}  {one['reason']}: {one['detail']}")
     if len(row["passed_over"]) > EXAMPLES:
@@ -375,5 +376,5 @@ def _say_result(row: ReviewRow) -> None:
     if row.error:
         say(f"  {row.error}")
     if row.state == "done":
-        say(f"  {row.users_total:,} users: {row.users_raised:,} raised, {row.users_held:,} held, "
+        say(f"  {several(row.users_total or 0, 'user')}: {row.users_raised:,} raised, {row.users_held:,} held, "
             f"{row.users_lowered:,} lowered; see limits review show {row.review_id}")  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from limits.cli import common
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.store.snapshots import Pruned, Snapshot
@@ -84,7 +85,7 @@ def export_snapshot(
             file.write(body)
     except OSError as error:
         raise InputError(f"cannot write {out}: {error.strerror or error}") from error
-    note(f"{len(body):,} bytes written to {out}; their sha256 is {name.hex()}")
+    note(f"{several(len(body), 'byte')} written to {out}; their sha256 is {name.hex()}")
 
 
 @snapshot.command("prune")
@@ -109,7 +110,7 @@ def prune_snapshots(
     days = settings.snapshot_days if older_than is None else older_than
     if days < settings.snapshot_days:
         raise InputError(
-            f"snapshots are kept for {settings.snapshot_days:,} days: --older-than {days} is less; "
+            f"snapshots are kept for {several(settings.snapshot_days, 'day')}: --older-than {days} is less; "
             "to keep them for less, set LIMITS_SNAPSHOT_DAYS"
         )
     with common.database(settings) as database, database.connect("operations", "limits snapshot prune") as conn:
@@ -118,11 +119,12 @@ def prune_snapshots(
     if json:
         print_json({"removed": yes, "days": days, "bytes": total, "snapshots": [_as_dict(s) for s in found]})
         return
+    unused = f"not used for {several(days, 'day')}"
     if not yes and found:
         columns = ("digest", "as of", "users", "bytes", "kept in", "last used")
         table(columns, [_cells(s) for s in found], numbers=("users", "bytes"))
         note("nothing was removed; to remove these for good, add --yes")
-    say(f"{len(found):,} snapshots ({total:,} bytes) {'removed' if yes else f'not used for {days:,} days'}")
+    say(f"{several(len(found), 'snapshot')} ({several(total, 'byte')}) {'removed' if yes else unused}")
 
 
 def _cells(s: Snapshot | Pruned, *more: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import typer
 
 from limits.cli import common
 from limits.cli.review import review
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.store.db import Connection
@@ -240,7 +241,7 @@ def _figures(look: Look) -> Iterator[tuple[str, str]]:
     if row.state in ("running", "held") and (row.again or row.meanwhile):
         yield (
             "stale",
-            f"{row.again:,} users wait to be decided again, {row.meanwhile:,} were decided meanwhile by others",
+            f"{several(row.again, 'user')} to be decided again, {row.meanwhile:,} decided meanwhile by others",
         )
     if row.shards:
         yield (

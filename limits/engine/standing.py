@@ -11,6 +11,7 @@ from limits.store import status
 from limits.store.gates import Event
 from limits.store.status import Look, Pace, WorkerStatus
 from limits.terminal import span
+from limits.wording import several
 
 # In words ------------------------------------------------------------------------------------
 
@@ -76,7 +77,7 @@ def phase_words(look: Look) -> str:
         return row.state
     if row.stage == "decide":
         return f"{row.state}, " + ("deciding" if phase == "decide" else "decided, at the gate")
-    where = f"{row.released_shards:,} of {row.shards:,} shards released"
+    where = f"{row.released_shards:,} of {several(row.shards, 'shard')} released"
     canary = " (canary)" if row.released_shards < row.shards else ""
     return f"{row.state}, {'applying' if phase == 'apply' else 'at the gate'}, {where}{canary}"
 

@@ -14,6 +14,7 @@ from limits.reasons import Reason
 from limits.store import gates, pending, reconciling, reviews, status
 from limits.store.log import ACTIONS, reason_code
 from limits.terminal import span
+from limits.wording import several
 
 if TYPE_CHECKING:
     from limits.engine.trying import Foreseen
@@ -137,19 +138,22 @@ def figures_in_words(figures: dict[str, Any], unit: Unit) -> str:
 def _counts(figures: dict[str, Any], unit: Unit) -> str:
     before, after = (money(figures[key], *unit) for key in ("exposure_before", "exposure_after"))
     text = (
-        f"{figures['users']:,} users: {figures['raised']:,} raised, {figures['lowered']:,} lowered, "
+        f"{several(figures['users'], 'user')}: {figures['raised']:,} raised, {figures['lowered']:,} lowered, "
         f"{figures['quarantined']:,} quarantined, {figures['fallback']:,} without a forecast; "
         f"exposure {before} before, {after} after; largest raise {figures['greatest_raise_bps'] * 100 / ALL_BPS:,.2f}%"
     )
-    return text + (f"; {figures['users_previous']:,} users in the review before" if figures["users_previous"] else "")
+    return text + (
+        f"; {several(figures['users_previous'], 'user')} in the review before" if figures["users_previous"] else ""
+    )
 
 
 def _canary(figures: dict[str, Any], unit: Unit) -> str:
     decided, applied = (money(figures[key], *unit) for key in ("decided_change", "change"))
     return (
-        f"{figures['shards']:,} shards: {figures['decided_users']:,} users decided, {figures['users']:,} applied, "
+        f"{several(figures['shards'], 'shard')}: {several(figures['decided_users'], 'user')} decided, "
+        f"{figures['users']:,} applied, "
         f"{figures['renewed']:,} decided again, {figures['aside']:,} put aside; limits changed by {applied}, "
-        f"decided {decided}; {figures['leases']:,} leases more than needed"
+        f"decided {decided}; {several(figures['leases'], 'lease')} more than needed"
     )
 
 
@@ -179,8 +183,8 @@ def unapplied_lines(found: Unapplied, unit: Unit, budget: BudgetRow | None = Non
         return []
     before, after, wished = (money(n, *unit) for n in (found.before_minor, found.after_minor, found.wished_minor))
     counts = (
-        f"{found.users:,} users in {found.shards:,} shards, not applied: {found.raised:,} raised, {found.held:,} held, "
-        f"{found.lowered:,} lowered"
+        f"{several(found.users, 'user')} in {several(found.shards, 'shard')}, not applied: "
+        f"{found.raised:,} raised, {found.held:,} held, {found.lowered:,} lowered"
     )
     sums = f"their limits: {before} before, {after} after"
     if found.waiting:

@@ -48,9 +48,7 @@ def test_archiving_from_the_command_line(limits: Call, log: MadeLog, tmp_path: P
     assert code == 2 and "is not a month; write it YYYY-MM" in err
 
     code, out, err = limits(*archive)
-    assert code == 0 and out.startswith(
-        "2021-03: 20 entries in 1 batches of 1 reviews about 20 users; its last day was "
-    )
+    assert code == 0 and out.startswith("2021-03: 20 entries in 1 batch of 1 review about 20 users; its last day was ")
     assert err == "nothing was done; to archive it and take it out of the database, add --yes"
     code, out, err = limits("log", "archive", "2021-04", "--to", str(folder), "--json")
     found = json.loads(out)

@@ -49,6 +49,11 @@ def users(conn: Connection) -> None:
     ("arguments", "says"),
     [
         (["review", "run", "--as-of", "2026-13-01"], "'2026-13-01' is not a date; write it YYYY-MM-DD"),
+        (
+            ["review", "show", "-1"],
+            "amounts and numbers here are not below zero. See: limits review show --help",
+        ),
+        (["request", "7", "-5 CZK", "--key", "k"], "A value begins with a minus"),
         (["review", "run", "--as-of", "yesterday"], "is not a date"),
         (["review", "run"], "Missing option '--as-of'"),
         (["review", "run", "--as-of", AS_OF, "--schedule", " "], "it is empty"),

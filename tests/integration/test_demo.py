@@ -79,7 +79,7 @@ def test_the_demo_does_not_mix_with_users_of_somebody_else(database: Database, c
     builders.add_user(conn, 1)
     done = demo(database)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this database holds 1 users who are not of this demo" in done.stderr
+    assert "this database holds 1 user not of this demo" in done.stderr
     assert conn.execute("SELECT count(*) FROM limits.users").fetchone() == (1,)
 
 

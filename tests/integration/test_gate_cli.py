@@ -236,7 +236,7 @@ def test_a_canary_that_differs_says_its_figures() -> None:
         "change": 400, "budgeted": 0,
     }  # fmt: skip
     assert story.figures_in_words(canary, (2, "CNY")) == (
-        "1 shards: 20 users decided, 18 applied, 3 decided again, 1 put aside; limits changed by 4.00 CNY, decided "
+        "1 shard: 20 users decided, 18 applied, 3 decided again, 1 put aside; limits changed by 4.00 CNY, decided "
         "5.00 CNY; 4 leases more than needed"
     )
     assert story.figures_in_words({}, (2, "CNY")) == "", "decided too long ago: nothing was counted"

@@ -105,7 +105,7 @@ def test_a_login_with_the_sealers_role_and_nothing_else_seals(
         | {"database_url": str(settings.database_url).replace("limits@", "limits_test_seal@", 1)}
     )
     done = limits(own, "log", "seal", "--once")
-    assert done.returncode == 0 and "1 batches sealed" in done.stdout, done.stderr
+    assert done.returncode == 0 and "1 batch sealed" in done.stdout, done.stderr
     with started(own, ("log", "seal")) as (process,):
         until(lambda: [row.kind for row in workers.list_workers(conn)] == ["sealer"])
         assert process.stop() == 0
@@ -146,7 +146,7 @@ def test_once_seals_and_says_by_its_exit_code_what_is_refused(
     missing = limits(settings, "log", "seal", "--once")
     assert missing.returncode == 2 and "there is no key to sign with" in missing.stderr
     done = limits(settings, "log", "seal", "--once", "--make-key", "first")
-    assert done.returncode == 0 and "checkpoint 1: 1 batches sealed, 1 entries in 2 leaves" in done.stdout, done.stderr
+    assert done.returncode == 0 and "checkpoint 1: 1 batch sealed, 1 entry in 2 leaves" in done.stdout, done.stderr
     again = limits(settings, "log", "seal", "--once")
     assert (again.returncode, again.stdout) == (0, "nothing new since checkpoint 1\n")
     applied(2)
@@ -205,7 +205,7 @@ def test_the_doctor_wants_batches_sealed_within_a_minute(
     force(conn, "UPDATE limits.batches SET applied_at = applied_at - interval '61 seconds'")
     assert (
         say()["sealing"].state == "fail"
-        and "1 batches of the log are not sealed, the oldest for 61 s" in say()["sealing"].says
+        and "1 batch of the log is not sealed, the oldest for 61 s" in say()["sealing"].says
     )
     done = step(database, Files(seal_paths(settings).key.parent).sealer())
     assert done.refused and say()["sealing"].state == "fail"

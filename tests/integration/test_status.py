@@ -263,7 +263,7 @@ def test_users_to_decide_again_are_counted(
     work_until(database, settings, row, monkeypatch, "again.decided", 0)
     look = status.look(ops, row.review_id)
     assert (look.row.again, look.row.applied, look.row.extra_leases) == (1, 5, 1)
-    assert "1 users wait to be decided again" in text(look)
+    assert "1 user to be decided again" in text(look)
 
 
 def test_held_released_done(

@@ -16,6 +16,7 @@ from limits.settings import Settings, seal_paths
 from limits.store import archives, checkpoint_rows, reconciling, reports, seal_reading, verifying
 from limits.store.db import Connection
 from limits.store.queries import query
+from limits.wording import several
 
 #: Entries that a page reads at most: some ten seconds. More is for the command line, which has the time.
 MOST_READ = 1_000_000
@@ -184,12 +185,13 @@ def verify(conn: Connection, settings: Settings, now: dt.datetime) -> Verified:
     with seal_reading.open_checkpoints(paths.checkpoints) as lines:
         report, _ = verifying.verify(conn, lines, keys, now=now, sealed_within_seconds=SEALED_WITHIN, known=known)
     looked = (
-        f"{report.entries:,} entries in {report.batches:,} batches and {report.checkpoints:,} checkpoints were read"
+        f"{several(report.entries, 'entry')} in {several(report.batches, 'batch')} and "
+        f"{several(report.checkpoints, 'checkpoint')} were read"
     )
     if report.left_out:
-        looked += f", {report.left_out:,} batches verified before were not read again"
+        looked += f", {several(report.left_out, 'batch')} verified before not read again"
     if report.unread:
-        looked += f", {report.unread:,} entries in archives were not read"
+        looked += f", {several(report.unread, 'entry')} in archives not read"
     count = report.tally.count
     what = f"It holds: {looked}." if report.holds else f"It does not hold, {count:,} findings: {looked}."
     return Verified(
