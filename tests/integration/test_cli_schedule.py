@@ -81,7 +81,7 @@ def test_a_schedule_is_run_now_and_once(settings: Settings, conn: Connection) ->
     first = limits(settings, "schedule", "run", "nightly", "--as-of", as_of)
     assert first.returncode == 0, first.stderr
     assert f"as of {as_of}: done" in first.stdout
-    assert "1 users: " in first.stdout
+    assert "1 user: " in first.stdout
     again = limits(settings, "schedule", "run", "nightly", "--as-of", as_of)
     assert again.returncode == 0
     assert "is there already" in again.stderr

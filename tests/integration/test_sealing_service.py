@@ -60,7 +60,7 @@ def test_a_batch_is_under_a_signed_checkpoint_within_half_a_minute_of_its_commit
         assert [row.kind for row in workers.list_workers(conn, max_age=15)] == ["sealer"]
         assert process.stop() == 0
         said = process.said()
-        assert said.count("checkpoint 1: 0 batches") == said.count("checkpoint 3: 1 batches") == 1
+        assert said.count("checkpoint 1: 0 batches") == said.count("checkpoint 3: 1 batch sealed") == 1
     assert workers.list_workers(conn) == []
 
 

@@ -379,12 +379,12 @@ def test_pruning_shows_first(limits: Callable[..., tuple[int, str, str]], conn: 
     name = snapshots.store(conn, add_review(conn, "done"), 0, PORTFOLIO)
     age(conn, name, 31)
     code, out, err = limits("snapshot", "prune")
-    assert code == 0 and name.hex() in out and "1 snapshots" in out and "add --yes" in err
+    assert code == 0 and name.hex() in out and "1 snapshot (" in out and "add --yes" in err
     code, _, err = limits("snapshot", "prune", "--older-than", "29", "--yes")
     assert code == 2 and "kept for 30 days: --older-than 29 is less" in err
     assert count(conn, "snapshots") == 1
     code, out, _ = limits("snapshot", "prune", "--older-than", "30", "--yes")
-    assert code == 0 and "1 snapshots" in out and "removed" in out
+    assert code == 0 and "1 snapshot (" in out and "removed" in out
     assert count(conn, "snapshots") == 0
 
 
