@@ -23,11 +23,16 @@ AS_OF = builders.AS_OF
 
 
 @pytest.fixture
-def row(database: Database, settings: Settings, conn: Connection) -> ReviewRow:
-    """A planned review of three users in one shard."""
+def asked(database: Database, settings: Settings, conn: Connection) -> ReviewRow:
+    """A review of three users that was asked for."""
     for user_id in (1, 2, 3):
         builders.add_steady_user(conn, user_id, credit_limit=300_000 * user_id)
-    asked = engine.request_review(database, settings, as_of=AS_OF, actor="test")
+    return engine.request_review(database, settings, as_of=AS_OF, actor="test")
+
+
+@pytest.fixture
+def row(conn: Connection, asked: ReviewRow) -> ReviewRow:
+    """The review, planned as one shard."""
     reviews.plan(conn, asked.review_id, shard_users=1000)
     conn.execute("UPDATE limits.shards SET user_ids = '{1,2,3}', user_from = 1, user_to = 3, users_total = 3")
     conn.execute("DELETE FROM limits.shards WHERE shard > 0")
@@ -102,7 +107,7 @@ def test_a_cancelled_review_takes_no_decision(conn: Connection, row: ReviewRow) 
 
 
 def test_a_limit_that_moved_on_is_decided_again(
-    database: Database, settings: Settings, conn: Connection, row: ReviewRow, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, conn: Connection, asked: ReviewRow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[int] = []
 
@@ -115,7 +120,7 @@ def test_a_limit_that_moved_on_is_decided_again(
             )
 
     monkeypatch.setattr(shards, "reach", move_one)
-    assert engine.work(database, settings, row.review_id, worker="test").finished is not None
+    assert engine.work(database, settings, asked.review_id, worker="test").finished is not None
     logged = conn.execute("SELECT user_id, limit_before_minor FROM limits.adjustment_log ORDER BY 1").fetchall()
     assert logged == [(1, 300_000), (2, 500_000), (3, 900_000)]
     invariants.check(conn)
