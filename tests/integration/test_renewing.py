@@ -161,6 +161,40 @@ def test_who_is_no_longer_raised_makes_room_for_who_is(
     invariants.check(conn)
 
 
+def test_offers_count_as_if_they_were_taken(
+    database: Database, settings: Settings, conn: Connection, tmp_path: Path, meanwhile: Callable[..., None]
+) -> None:
+    pack = write_pack(conn, tmp_path, "offering", breakers__raised_bps="5000", consent__raises='"offer"')
+
+    def news() -> None:
+        for user_id in BLOCKED:
+            engine.recompute(database, settings, user_id, reason="x", actor="Cy", as_of=AS_OF, apply=True, policy=pack)
+        block(conn, BLOCKED, "active")
+
+    meanwhile(news)
+    row = engine.request_review(database, settings, as_of=AS_OF, actor="Ann", policy=pack)
+    work(database, settings, row)
+    held = reviews.get(conn, row.review_id)
+    assert held.state == "held" and "users raised: 55.00%" in str(held.error)
+    offered = conn.execute("SELECT count(*) FROM limits.pending_changes WHERE kind = 'offer'").fetchone()
+    assert offered is not None and 0 < offered[0] <= RAISED
+    invariants.check(conn)
+
+
+def test_who_can_no_longer_be_decided_is_counted(
+    database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
+    meanwhile: Callable[..., None],
+) -> None:  # fmt: skip
+    meanwhile(lambda: block(conn, [1, 3], "closed"))
+    row = ask()
+    done = work(database, settings, row).finished
+    assert done is not None and (done.users_raised, done.users_skipped) == (RAISED - 2, 2)
+    shifted = conn.execute("SELECT shifted FROM limits.review_shifts").fetchone()
+    assert shifted is not None
+    assert {key: shifted[0][key] for key in ("users", "raised", "skipped")} == {"users": 0, "raised": -2, "skipped": 2}
+    invariants.check(conn)
+
+
 @pytest.mark.parametrize("raised_at_gate", [RAISED, RAISED + 1])
 def test_who_comes_to_the_same_again_holds_nothing_up(
     database: Database, settings: Settings, conn: Connection, ask: Callable[[], ReviewRow],
