@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from limits.bench.nightly.generator import Progress
 from limits.errors import LimitsError
 from limits.store import replay
 from limits.store.db import Connection
@@ -22,8 +23,6 @@ class Compared:
 
 #: Below and above every user's id.
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
-
-Progress = Callable[[int, int], None]
 
 
 def _quiet(done: int, total: int) -> None:
