@@ -7,4 +7,9 @@ _PLURAL = {"entry": "entries", "batch": "batches", "hash": "hashes", "leaf": "le
 
 def several(count: int, one: str) -> str:
     """How many, in words: 1 batch, 2,000 batches. ``one``: the word for one of them."""
-    return f"{count:,} {one if count == 1 else _PLURAL.get(one, f'{one}s')}"
+    return f"{count:,} {one if count == 1 else plural(one)}"
+
+
+def plural(one: str) -> str:
+    """The word for several of them."""
+    return _PLURAL.get(one, f"{one}s")

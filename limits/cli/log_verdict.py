@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from limits.cli import common
-from limits.wording import several
+from limits.wording import plural, several
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 #: Of checkpoints, where these have no number.
 _OF_CHECKPOINTS = ("no_checkpoint", "checkpoint_not_in_file", "signature_wrong")
-_PLURAL = {"entry": "entries", "batch": "batches", "checkpoint": "checkpoints"}
+_LOOKED_AT = ("entry", "batch", "checkpoint")
 
 
 def clock(at: dt.datetime) -> str:
@@ -44,7 +44,7 @@ def show(report: Report, json: bool, without_archives: bool) -> None:
         say(_holds(report), strong=not report.unread)
         return
     say(f"THE LOG DOES NOT HOLD: {several(report.tally.count, 'finding')} in {_looked(report)}", strong=True)
-    for name in _PLURAL:
+    for name in _LOOKED_AT:
         say(_first(report, name))
     say("by kind: " + ", ".join(f"{kind} {count:,}" for kind, count in report.tally.kinds.items()))
     for one in report.tally.kept[:SHOWN]:
@@ -113,7 +113,7 @@ def _first(report: Report, name: str) -> str:
         return "first broken entry: it cannot be named, for what is broken is of a whole batch"
     if name == "checkpoint" and any(kind in tally.kinds for kind in _OF_CHECKPOINTS):
         return "first broken checkpoint: it has no number, and is named below"
-    return f"all {_PLURAL[name]}{'' if name == 'checkpoint' else ' that were read'} hold"
+    return f"all {plural(name)}{'' if name == 'checkpoint' else ' that were read'} hold"
 
 
 def sentence(one: Finding) -> str:
