@@ -376,5 +376,6 @@ def _say_result(row: ReviewRow) -> None:
     if row.error:
         say(f"  {row.error}")
     if row.state == "done":
-        say(f"  {several(row.users_total or 0, 'user')}: {row.users_raised:,} raised, {row.users_held:,} held, "
+        assert row.users_total is not None, "counted once it is done"
+        say(f"  {several(row.users_total, 'user')}: {row.users_raised:,} raised, {row.users_held:,} held, "
             f"{row.users_lowered:,} lowered; see limits review show {row.review_id}")  # fmt: skip

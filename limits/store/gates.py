@@ -199,7 +199,7 @@ def shift(conn: Connection, lease: Lease, by: Mapping[str, int]) -> Shift:
         found = conn.execute(query("gate_shift"), parameters).fetchone()
     assert found is not None, "one row, whatever there is"
     shifted, let_through, waved = found
-    return Shift({key: int(value) for key, value in shifted.items()}, let_through or {}, waved)
+    return Shift({key: int(value) for key, value in shifted.items()}, let_through, waved)
 
 
 def budget(conn: Connection, review_id: int) -> BudgetRow | None:
