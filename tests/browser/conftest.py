@@ -143,7 +143,8 @@ def sign_in(visit: Callable[[], Page], link: Callable[..., str]) -> SignIn:
     def signed_in(*roles: Role, actor: str = "Ann Lee") -> Page:
         page = visit()
         page.goto(link(*roles, actor=actor))
-        page.get_by_role("button", name="Sign in").click()
+        with page.expect_navigation():  # until its script hears keys
+            page.get_by_role("button", name="Sign in").click()
         page.get_by_role("button", name="Sign out").wait_for()
         return page
 

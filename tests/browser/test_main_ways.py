@@ -15,9 +15,10 @@ pytestmark = pytest.mark.browser
 
 
 def go(page: Page, key: str, heading: str) -> None:
-    """To a place by its key."""
-    page.keyboard.press("g")
-    page.keyboard.press(key)
+    """To a place by its key. The place may be where the page is already: a heading alone does not tell that it came."""
+    with page.expect_navigation():
+        page.keyboard.press("g")
+        page.keyboard.press(key)
     expect(page.get_by_role("heading", name=heading, exact=True, level=1)).to_be_visible()
 
 
