@@ -83,10 +83,11 @@ def _would(size: Size, obstacle: str | None, month: dt.date, json: bool) -> None
             "least_days": size.least_days,
         })  # fmt: skip
     else:
+        last = f"was {several(size.days, 'day')} ago" if size.days >= 0 else f"comes in {several(-size.days, 'day')}"
         say(
             f"{month:%Y-%m}: {several(size.entries, 'entry')} in {several(size.batches, 'batch')} of "
-            f"{several(size.reviews, 'review')} about {several(size.users, 'user')}; its last day was "
-            f"{several(size.days, 'day')} ago, at least {size.least_days:,} are kept"
+            f"{several(size.reviews, 'review')} about {several(size.users, 'user')}; its last day "
+            f"{last}, at least {size.least_days:,} are kept"
         )
     if obstacle is not None:
         note(f"it cannot be archived: {obstacle}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from limits.engine.asking import today
 from limits.errors import InputError
 from limits.reasons import HUMAN_REVIEW, Reason
-from limits.store import referrals
+from limits.store import recomputes, referrals
 from limits.store.db import Connection
 
 #: How a person decides, by what has to be looked at.
@@ -21,9 +21,10 @@ assert set(WAYS) == HUMAN_REVIEW, "every reason for a person to look has a way t
 def clear(conn: Connection, user_id: int, *, actor: str, reason: str) -> str:
     """Nothing was found against a user who is linked to a fraud: links known today no longer count. Gives the day.
 
-    InputError for a user who does not wait for that.
+    InputError for a user who does not wait for that, NotFound where there is no such user.
     """
     day = today()
+    recomputes.last_decided(conn, user_id)
     waiting = [Reason(row.reason) for row in referrals.list_referrals(conn, day, user_id)]
     if Reason.LINKED_FRAUD not in waiting:
         other = "; ".join(f"{found.name.lower()} is decided by: {WAYS[found]}" for found in waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +47,9 @@ def test_archiving_from_the_command_line(limits: Call, log: MadeLog, tmp_path: P
     folder.mkdir()
     code, _, err = limits("log", "archive", "2021-13", "--to", str(folder))
     assert code == 2 and "is not a month; write it YYYY-MM" in err
+
+    code, out, err = limits("log", "archive", "2999-01", "--to", str(folder))
+    assert code == 1 and re.search(r"; its last day comes in [\d,]+ days, at least ", out) and "it cannot be" in err
 
     code, out, err = limits(*archive)
     assert code == 0 and out.startswith("2021-03: 20 entries in 1 batch of 1 review about 20 users; its last day was ")

@@ -134,6 +134,9 @@ def test_nobody_waits(capsys: pytest.CaptureFixture[str], conn: Connection) -> N
     assert run(["referral", "list"]) == 0
     assert capsys.readouterr().err == "nobody waits for a person\n"
     assert run(["referral", "clear", "7", "--reason", "x"]) == 2
+    assert "there is no user 7" in capsys.readouterr().err
+    builders.add_user(conn, 7)
+    assert run(["referral", "clear", "7", "--reason", "x"]) == 2
     assert "user 7 does not wait" in capsys.readouterr().err
 
 
