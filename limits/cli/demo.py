@@ -183,12 +183,21 @@ def approve_policy(database: Database, sample: Sample, say: Say) -> None:
 
 
 def approve_model(database: Database, sample: Sample, tonight: dt.date, users: int | None, say: Say) -> None:
-    """The demo's scorecard, trained on some of the users, and put in force by the same two people."""
+    """The demo's scorecard, trained on some of the users, and put in force by the same two people.
+
+    Whoever runs the demo again need not train it again: of the same users it is the same.
+    """
     from limits.engine import risk_governing
+    from limits.store import risk_models
 
     if sample.model is None:
         return
     why = "the demo's scorecard"
+    with database.connect("operations", "limits demo") as conn:
+        for there in risk_models.history(conn):
+            if (there.state, there.reason, there.maker) == ("approved", why, sample.maker):
+                say(f"scorecard {there.name}, sha256 {there.model_hash.hex()[:12]}: approved by {there.checker} before")
+                return
     with tempfile.TemporaryDirectory(prefix="limits-demo-") as folder:
         file = Path(folder) / "model.json"
         file.write_text(sample.model(users), encoding="utf-8")

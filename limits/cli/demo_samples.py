@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import enum
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,12 +113,14 @@ def _uci() -> Sample:
 
     from limits.samples import uci, uci_files
 
+    clients = functools.cache(uci.read)  # a million and a half of values, each of which is checked
+
     def write(folder: Path, tonight: dt.date, users: int | None) -> Files:
-        made = uci_files.write_import_files(folder, uci.read().portfolio.take(slice(0, users)), tonight)
+        made = uci_files.write_import_files(folder, clients().portfolio.take(slice(0, users)), tonight)
         return Files(made.paths, made.users)
 
     def outcomes() -> dict[int, bool]:
-        sample = uci.read()
+        sample = clients()
         assert sample.outcome is not None, "the shipped sample has outcomes"
         return dict(zip(sample.portfolio.user_id.tolist(), sample.outcome.tolist(), strict=True))
 
@@ -127,7 +130,7 @@ def _uci() -> Sample:
     def model(users: int | None) -> str:
         from limits.bench.outcomes.training import trained
 
-        sample = uci.read()
+        sample = clients()
         assert sample.outcome is not None, "the shipped sample has outcomes"
         rows = np.flatnonzero([seen(user_id) for user_id in sample.portfolio.user_id.tolist()])
         if users is not None:  # of few users a quick scorecard will do
