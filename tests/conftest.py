@@ -177,6 +177,7 @@ def server_url(scratch: Path) -> Iterator[str]:
         url = server.url("postgres")
         execute(url, sql.SQL("ALTER SYSTEM SET fsync = off"))
         execute(url, sql.SQL("ALTER SYSTEM SET full_page_writes = off"))
+        execute(url, sql.SQL("ALTER SYSTEM SET autovacuum = off"))  # each database is dropped after its test
         execute(url, sql.SQL("SELECT pg_reload_conf()"))
         yield url
 
