@@ -29,7 +29,11 @@ def test_every_client_is_accounted_for_and_a_second_run_changes_nothing(database
     before = conn.execute(counts).fetchone()
     again = commands.limits(settings, *demo)
     assert again.returncode == 0, again.stderr
-    for said in ("nothing was changed now", f"{CLIENTS} rows, 0 new, {CLIENTS} already known"):
+    for said in (
+        "nothing was changed now",
+        "(credit committee) before",
+        f"{CLIENTS} rows, 0 new, {CLIENTS} already known",
+    ):
         assert said in again.stderr
     for said in ("offered a raise", "What happened in the month after", "was not trained on", "hold no income"):
         assert said in again.stdout
