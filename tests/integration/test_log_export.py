@@ -235,7 +235,7 @@ def test_a_file_is_whole_or_not_there(
 # Memory ----------------------------------------------------------------------------------
 
 #: Entries of the small and of the large export, and how many MiB more the large one may take at its peak.
-FEW, MANY = 20_000, 160_000
+FEW, MANY = 20_000, 320_000
 MORE_MIB = 40
 
 
