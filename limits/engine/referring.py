@@ -21,7 +21,8 @@ assert set(WAYS) == HUMAN_REVIEW, "every reason for a person to look has a way t
 def clear(conn: Connection, user_id: int, *, actor: str, reason: str) -> str:
     """Nothing was found against a user who is linked to a fraud: links known today no longer count. Gives the day.
 
-    InputError for a user who does not wait for that, NotFound where there is no such user.
+    InputError for a user who does not wait for that, NotFound where there is no such user, ErasureRefused for one
+    who was erased.
     """
     day = today()
     recomputes.last_decided(conn, user_id)
