@@ -20,11 +20,14 @@ LOOK_SECONDS = 600.0
 
 
 class Listener:
-    """A consumer as a worker's, which looks into the queue once at its start and then waits to be told."""
+    """A consumer as a worker's, which looks into the queue once at its start and then waits to be told.
 
-    def __init__(self, app: Celery) -> None:
+    It ends by itself with the last of ``messages``: told to end from outside, it might do so before that one.
+    """
+
+    def __init__(self, app: Celery, messages: int) -> None:
         self.got: list[Any] = []
-        self._end = threading.Event()
+        self._messages = messages
         self._thread = threading.Thread(target=self._run, args=(app,), daemon=True)
 
     def __enter__(self) -> Listener:
@@ -32,7 +35,6 @@ class Listener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
         self._thread.join(10)
         assert not self._thread.is_alive()
 
@@ -45,7 +47,7 @@ class Listener:
             channel.qos.prefetch_count = 1
             queues = list(app.amqp.queues.consume_from.values())
             with app.amqp.Consumer(channel, queues=queues, callbacks=[take], accept=["json"]):
-                while not self._end.is_set():
+                while len(self.got) < self._messages:
                     # Celery's loop looks anew every two seconds: here it waits as long as there is no message.
                     connection.transport.drain_events(connection, timeout=LOOK_SECONDS)
 
@@ -65,19 +67,18 @@ def listening(conn: Connection) -> int | None:
 
 
 def test_whoever_listens_is_told_of_a_message(app: Celery, conn: Connection) -> None:
-    with Listener(app) as listener:
+    with Listener(app, 3) as listener:
         until(lambda: listening(conn) is not None)
         for review_id in (1, 2):
             time.sleep(0.3)  # by now it waits
             wake(app, review_id)
             until(lambda review_id=review_id: review_id in listener.got, 5)  # type: ignore[misc]
-        listener._end.set()
         wake(app, 3)
     assert listener.got == [1, 2, 3]
 
 
 def test_a_session_that_was_ended_listens_again(app: Celery, conn: Connection) -> None:
-    with Listener(app) as listener:
+    with Listener(app, 2) as listener:
         until(lambda: listening(conn) is not None)
         before = listening(conn)
         time.sleep(0.3)
@@ -86,6 +87,5 @@ def test_a_session_that_was_ended_listens_again(app: Celery, conn: Connection) -
         time.sleep(0.3)
         wake(app, 1)
         until(lambda: listener.got == [1], 5)
-        listener._end.set()
         wake(app, 2)
     assert listener.got == [1, 2]
